@@ -1,0 +1,1 @@
+"""Frontdesk: WeCom customers are answered by the company's own FastGPT app."""

@@ -1,0 +1,1 @@
+"""One module per way in and out; each reads its wire format into Inbound and delivers an Outbound."""

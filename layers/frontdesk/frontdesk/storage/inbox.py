@@ -1,0 +1,79 @@
+"""The inbox queue: what a message looks like in it, and how one is put there.
+
+SQS FIFO: the group is the conversation, so one customer's messages stay in order and hold back nobody else's;
+the deduplication id is the message id, so a callback that WeCom repeats is queued once.
+The body is versioned JSON, because during a deployment old and new code read each other's messages.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urljoin
+
+from frontdesk.storage.signed import SignedJson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import urllib3
+
+    from frontdesk.messages import Inbound
+    from frontdesk.storage.signed import Credentials
+
+BODY_VERSION = 1
+
+
+class JsonService(Protocol):
+    """An AWS service called by operation name."""
+
+    def call(self, target: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the operation's answer; raises `TransientError` or `PermanentError`."""
+
+
+def queue_service(queue_url: str, *, region: str, credentials: Credentials, http: urllib3.PoolManager) -> SignedJson:
+    """Return the SQS that has the queue. Its JSON protocol is spoken at the root, where AWS's own clients speak it."""
+    return SignedJson(
+        service="sqs", url=urljoin(queue_url, "/"), version="1.0", region=region, credentials=credentials, http=http
+    )
+
+
+def encode(inbound: Inbound) -> str:
+    """Return the queue body of ``inbound``. `frontdesk.storage.inbox_records` reads it."""
+    return json.dumps(
+        {
+            "v": BODY_VERSION,
+            "channel": inbound.channel,
+            "conversation": inbound.conversation,
+            "message_id": inbound.message_id,
+            "sender": inbound.sender,
+            "kind": inbound.kind,
+            "sent_at": inbound.sent_at,
+            "received_at_ms": inbound.received_at_ms,
+            "text": inbound.text,
+            "details": dict(inbound.details),
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+class SqsInbox:
+    """Puts messages into the inbox."""
+
+    def __init__(self, sqs: JsonService, queue_url: str) -> None:
+        """``sqs`` speaks SQS's JSON protocol."""
+        self._sqs = sqs
+        self._queue_url = queue_url
+
+    def put(self, inbound: Inbound) -> None:
+        """Return when the queue has it; raises `TransientError` or `MisconfiguredError`."""
+        self._sqs.call(
+            "AmazonSQS.SendMessage",
+            {
+                "QueueUrl": self._queue_url,
+                "MessageBody": encode(inbound),
+                "MessageGroupId": inbound.conversation,
+                "MessageDeduplicationId": inbound.message_id,
+            },
+        )
