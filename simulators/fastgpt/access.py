@@ -1,0 +1,79 @@
+"""Who may call which app: reads the Authorization header and finds the app of a call.
+
+Source: labring/FastGPT `packages/service/support/permission/auth/common.ts` and the completions handler.
+"""
+
+import re
+from typing import Protocol
+
+from simulators.fastgpt.dialect import Dialect
+from simulators.fastgpt.errors import ApiError, listed
+from simulators.fastgpt.settings import FastgptSettings
+
+_OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
+
+
+class Gate(Protocol):
+    """What the rules below need to know about a server."""
+
+    @property
+    def settings(self) -> FastgptSettings:
+        """The server's key and apps."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """The server's version."""
+        ...
+
+
+def authorised_app(gate: Gate, header: str | None, body_app_id: str | None) -> str:
+    """Return the id of the app the call may use. Raises ApiError: the key, the app, or no app at all."""
+    suffix = _checked_suffix(gate, header)
+    settings = gate.settings
+    bound = settings.app_id if settings.key_is_bound else None
+    if gate.dialect.call_names_app:
+        app_id = body_app_id or suffix or bound
+        if not app_id:
+            raise ApiError("appId is empty", user_error=True)
+    else:
+        app_id = bound or body_app_id or suffix
+        if not app_id:
+            raise ApiError("Key is error. You need to use the app key rather than the account key.")
+    return _existing(gate, app_id)
+
+
+def key_is_known(gate: Gate, key: str) -> bool:
+    """Return whether that text is the server's key."""
+    return key == gate.settings.api_key
+
+
+def _checked_suffix(gate: Gate, header: str | None) -> str | None:
+    """Check the key and return the app id that may hang on it."""
+    parts = (header or "").split(" ")
+    credential = parts[1] if len(parts) > 1 else ""
+    if not credential:
+        raise listed("unAuthorization")
+    key, suffix = _split(gate, credential)
+    if not key_is_known(gate, key):
+        raise listed("unAuthApiKey")
+    return suffix
+
+
+def _split(gate: Gate, credential: str) -> tuple[str, str | None]:
+    if gate.dialect.call_names_app:
+        head, _, tail = credential.rpartition("-")
+        return (head, tail) if head and _OBJECT_ID.fullmatch(tail) else (credential, None)
+    parts = credential.split("-")
+    if len(parts) not in {2, 3}:
+        raise listed("unAuthorization")
+    return "-".join(parts[:2]), parts[2] if len(parts) == 3 else None
+
+
+def _existing(gate: Gate, app_id: str) -> str:
+    settings = gate.settings
+    if app_id in settings.forbidden_app_ids and gate.dialect.call_names_app:
+        raise listed("unAuthApp")
+    if app_id in {settings.app_id, settings.tool_app_id, *settings.forbidden_app_ids}:
+        return app_id
+    raise listed("appUnExist") if gate.dialect.call_names_app else ApiError("app is empty")

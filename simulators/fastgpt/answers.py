@@ -1,0 +1,154 @@
+"""Answers scripted over /_control/answers, in place of what the sample app would say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from simulators.fastgpt import nodes
+from simulators.fastgpt.interactive import SAMPLES, Interactive
+from simulators.fastgpt.steps import (
+    Channel,
+    NodeEnds,
+    NodeStarts,
+    Pauses,
+    Step,
+    ToolRuns,
+    VariablesChange,
+    Words,
+    spoken,
+)
+from simulators.fastgpt.workflow import Inquiry
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One scripted answer."""
+
+    match: str = ""
+    """Part of the question or of the chatId; "" meets all."""
+    times: int | None = None
+    """How often it is given; None for always."""
+    text: str = ""
+    chunks: tuple[str, ...] = ()
+    """The text in pieces, each streamed as it is; in place of `text`."""
+    fixed: bool = False
+    """Said by a fixed-reply node (`fastAnswer`) rather than by the model."""
+    reasoning: str = ""
+    tools: tuple[dict[str, Any], ...] = ()
+    """Tool calls before the text: any of id, toolName, functionName, params, response."""
+    nodes: tuple[dict[str, Any], ...] | None = None
+    """The node results, exactly; None for a start and a chat node."""
+    variables: dict[str, Any] | None = None
+    """Global variables the workflow sets."""
+    interactive: Interactive | None = None
+    error: str = ""
+    """The error text of the model's node."""
+    delay_ms: int | None = None
+    """Before the first words."""
+    between_ms: int | None = None
+    """Between pieces."""
+
+    @property
+    def delay_s(self) -> float | None:
+        """Seconds before the first words, if it says so."""
+        return None if self.delay_ms is None else self.delay_ms / 1000
+
+    def steps(self, inquiry: Inquiry) -> list[Step]:
+        """Return the steps of a run that gives this answer."""
+        text = "".join(self.chunks) or self.text
+        channel: Channel = "fixed" if self.fixed else "answer"
+        steps: list[Step] = [NodeStarts("指定回复" if self.fixed else "AI 对话")]
+        steps += spoken(self.reasoning, "reasoning")
+        steps += [ToolRuns(_tool(tool)) for tool in self.tools]
+        if self.chunks:
+            steps += [Words(chunk, channel) for chunk in self.chunks]
+        else:
+            steps += spoken(text, channel)
+        if self.variables:
+            steps.append(VariablesChange(self.variables))
+        steps += [NodeEnds(result) for result in self._results(inquiry, text)]
+        if self.interactive:
+            steps.append(Pauses(self.interactive))
+        return steps
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as /_control/answers shows it, defaults left out."""
+        shown = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {each.name: shown[each.name] for each in fields(self) if shown[each.name] != each.default}
+
+    def _results(self, inquiry: Inquiry, text: str) -> list[dict[str, Any]]:
+        if self.nodes is not None:
+            return [
+                nodes.node(str(given.get("moduleType", "chatNode")), str(given.get("moduleName", ""))) | given
+                for given in self.nodes
+            ]
+        if self.fixed:
+            return [nodes.start_node(), nodes.fixed_reply_node(text)]
+        failure = {"error": {"message": self.error}, "errorText": self.error} if self.error else {}
+        thought = {"reasoningText": self.reasoning} if self.reasoning else {}
+        said = nodes.chat_node(inquiry.question, inquiry.context, text, **failure, **thought)
+        return [nodes.start_node(), said]
+
+
+def read_answer(raw: Any) -> Answer:
+    """Read an answer. Raises ValueError that says what is wrong with it."""
+    if not isinstance(raw, Mapping):
+        raise ValueError("an answer is an object")  # noqa: TRY004  (one kind of error for all bad input)
+    known = {each.name for each in fields(Answer)}
+    if unknown := sorted(set(raw) - known):
+        raise ValueError(f"unknown: {', '.join(unknown)}; an answer may say {', '.join(sorted(known))}")
+    given = dict(raw)
+    if isinstance(given.get("interactive"), str):
+        if given["interactive"] not in SAMPLES:
+            raise ValueError(f"interactive must be an object or one of {', '.join(SAMPLES)}")
+        given["interactive"] = SAMPLES[given["interactive"]]()
+    for name in ("chunks", "tools", "nodes"):
+        if given.get(name) is not None:
+            if not isinstance(given[name], list):
+                raise ValueError(f"{name} must be a list")
+            given[name] = tuple(given[name])
+    return Answer(**given)
+
+
+class AnswerBook:
+    """The scripted answers; the newest that fits is given."""
+
+    def __init__(self) -> None:
+        self._answers: list[tuple[Answer, list[int | None]]] = []
+
+    def add(self, answer: Answer) -> None:
+        """Script an answer."""
+        self._answers.append((answer, [answer.times]))
+
+    def take(self, question: str, chat_id: str) -> Answer | None:
+        """Return the answer to give, and count it down."""
+        for scripted in reversed(self._answers):
+            answer, left = scripted
+            if answer.match not in question and answer.match not in chat_id:
+                continue
+            if left[0] is not None:
+                left[0] -= 1
+                if left[0] <= 0:
+                    self._answers.remove(scripted)
+            return answer
+        return None
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the scripted answers with what is left of their times."""
+        return [{**answer.as_json(), "times": left[0]} for answer, left in self._answers]
+
+    def clear(self) -> None:
+        """Forget all scripted answers."""
+        self._answers.clear()
+
+
+def _tool(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": nodes.random_id(12),
+        "toolName": "查询订单",
+        "toolAvatar": "",
+        "functionName": "query_order",
+        "params": "{}",
+        "response": "",
+        **given,
+    }
