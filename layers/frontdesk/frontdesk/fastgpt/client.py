@@ -1,0 +1,211 @@
+"""Asks the company's FastGPT app one question and gives back its whole answer.
+
+POST {base}/v1/chat/completions with stream=true and detail=true (FastGPT API documentation, "Chat"; v1, because a v1
+run stops when we hang up, so that a function which runs out of time frees the chat). The stream is read to
+its end before anything is shown: the caller learns early only *that* words come.
+
+Nothing is retried here but a question that a dead kept connection swallowed: all else is the queue's to decide.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from frontdesk.errors import FrontdeskError, MisconfiguredError, TransientError
+from frontdesk.fastgpt.errors_table import LONGEST_WAIT_S, Refusal, classify
+from frontdesk.fastgpt.reply import ReplyReader
+from frontdesk.fastgpt.transport import SILENCE_S, DeadlineError, Exchange, Line, StaleConnectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from frontdesk.messages import ModelAnswer, Question
+
+_log = logging.getLogger(__name__)
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_REQUEST_ID = re.compile(r"[0-9a-fA-F-]{8,64}")
+
+
+class FastGptClient:
+    """One app of one FastGPT. May be shared by threads: each keeps a connection of its own.
+
+    ``base_url`` is the address that ends in ``/api`` (added when left out). Raises `MisconfiguredError`
+    when address or key cannot be sent at all. ``clock`` counts seconds; ``silence_s`` is how long the server may
+    send nothing, heartbeats included.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        app_id: str,
+        clock: Callable[[], float] = time.monotonic,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        if not _VISIBLE.fullmatch(api_key):
+            raise MisconfiguredError("the FastGPT API key is malformed", code="fastgpt_key_malformed")
+        self._url = _completions_url(base_url)
+        self._api_key = api_key
+        self._app_id = app_id
+        self._clock = clock
+        self._silence_s = silence_s
+        self._of_thread = threading.local()
+
+    def ask(self, question: Question, *, deadline: float, on_first_words: Callable[[], None]) -> ModelAnswer:
+        """Return the answer to ``question``, or raise `TransientError` or `PermanentError` by ``deadline``.
+
+        ``deadline`` is a moment on the client's clock. ``on_first_words`` is called once, in this thread, when the
+        first words or the first pause arrive; what it raises ends the call. A second try after a dead kept
+        connection goes out as ``<attempt_id>-b``, because FastGPT refuses an id that it has seen.
+        """
+        asked_at = self._clock()
+        try:
+            return self._ask_once(question, question.attempt_id, asked_at, deadline, on_first_words)
+        except StaleConnectionError:
+            self._line().drop()
+        return self._ask_once(question, f"{question.attempt_id}-b", asked_at, deadline, on_first_words)
+
+    def _ask_once(
+        self,
+        question: Question,
+        attempt_id: str,
+        asked_at: float,
+        deadline: float,
+        on_first_words: Callable[[], None],
+    ) -> ModelAnswer:
+        left_s = deadline - self._clock()
+        if left_s <= 0:
+            raise DeadlineError
+        body = {
+            "appId": self._app_id,
+            "chatId": question.chat_id,
+            "customUid": question.customer,
+            "responseChatItemId": attempt_id,
+            "stream": True,
+            "detail": True,
+            # FastGPT keeps the history by chatId and would append whatever else were sent.
+            "messages": [{"role": "user", "content": question.text}],
+        }
+        with self._line().post(body, left_s=left_s) as exchange:
+            outcome = "fastgpt_aborted"
+            try:
+                reading = _Reading(exchange, self._clock, deadline, on_first_words)
+                answer = reading.run()
+                outcome = answer.partial_failure or "ok"
+            except FrontdeskError as error:
+                outcome = error.code
+                raise
+            finally:
+                _note(exchange, outcome)
+        return dataclasses.replace(
+            answer,
+            first_words_ms=_milliseconds(reading.first_words_at - asked_at),
+            total_ms=_milliseconds(self._clock() - asked_at),
+        )
+
+    def _line(self) -> Line:
+        line: Line | None = getattr(self._of_thread, "line", None)
+        if line is None:
+            line = self._of_thread.line = Line(url=self._url, api_key=self._api_key, silence_s=self._silence_s)
+        return line
+
+
+class _Reading:
+    """Reads one reply to its end, watching the clock and telling about the first words."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        clock: Callable[[], float],
+        deadline: float,
+        on_first_words: Callable[[], None],
+    ) -> None:
+        self.first_words_at = 0.0
+        self._exchange = exchange
+        self._clock = clock
+        self._deadline = deadline
+        self._on_first_words = on_first_words
+        self._told = False
+        self._reader = ReplyReader(http_status=exchange.status, retry_after_s=_seconds(exchange.header("Retry-After")))
+
+    def run(self) -> ModelAnswer:
+        """Return the answer, or raise what the reply means."""
+        if 300 <= self._exchange.status < 400:
+            raise classify(Refusal(http_status=self._exchange.status))
+        self._read()
+        answer = self._reader.finish()
+        self._tell()
+        return answer
+
+    def _read(self) -> None:
+        """Read until the server closes, or until more can make no difference."""
+        end_expected = False
+        pieces = self._exchange.pieces()
+        while piece := self._next(pieces):
+            self._reader.feed(piece)
+            if self._reader.has_output:
+                self._tell()
+            if self._reader.is_foreign:
+                return
+            if self._clock() >= self._deadline:
+                if self._reader.is_complete:
+                    return
+                raise DeadlineError
+            if self._reader.is_complete and not end_expected:
+                end_expected = True
+                self._exchange.expect_end()
+
+    def _next(self, pieces: Iterator[bytes]) -> bytes:
+        """Return the next bytes, none at the end. What breaks after a stream's end mark takes nothing from it."""
+        try:
+            return next(pieces, b"")
+        except TransientError:
+            if self._reader.is_complete:
+                return b""
+            raise
+
+    def _tell(self) -> None:
+        if not self._told:
+            self._told = True
+            self.first_words_at = self._clock()
+            self._on_first_words()
+
+
+def _completions_url(base_url: str) -> str:
+    base = base_url.rstrip("/")
+    try:
+        parts = urlsplit(base)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise MisconfiguredError("the address of FastGPT is malformed", code="fastgpt_wrong_address")
+    return f"{base if base.endswith('/api') else base + '/api'}/v1/chat/completions"
+
+
+def _seconds(retry_after: str) -> float:
+    """Read a Retry-After header in seconds; its other form, a date, is not worth a clock here."""
+    return min(float(retry_after), LONGEST_WAIT_S) if re.fullmatch(r"\d{1,6}", retry_after, re.ASCII) else 0.0
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def _note(exchange: Exchange, outcome: str) -> None:
+    """Log which of the server's own requests this was: the only handle its operators have."""
+    request_id = exchange.header("x-request-id")
+    fields: dict[str, Any] = {
+        "fastgpt_outcome": outcome,
+        "fastgpt_http_status": exchange.status,
+        "fastgpt_request_id": request_id if _REQUEST_ID.fullmatch(request_id) else "",
+    }
+    _log.log(logging.INFO if outcome == "ok" else logging.WARNING, "FastGPT replied", extra=fields)
