@@ -1,0 +1,94 @@
+"""The responder function: a batch of the inbox in, answers to customers out.
+
+One conversation's messages are worked on in order, different conversations side by side. A message that must come
+again is reported as failed and made visible sooner than the queue would; the others of the batch are done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from frontdesk import bootstrap, telemetry
+from frontdesk.conversation.answering import Result
+from frontdesk.errors import FrontdeskError, MalformedMessageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from frontdesk.conversation.answering import Outcome
+    from frontdesk.messages import Received
+
+_BATCH = 10
+_BACKOFF_S = (5, 15, 45, 120)  # after the first, second, third … failed attempt
+_COUNTED = {
+    Result.ANSWERED: "Answered",
+    Result.FALLBACK: "Fallback",
+    Result.DUPLICATE: "Duplicate",
+    Result.UNDELIVERABLE: "Failed",
+    Result.DEAD: "Failed",
+}
+_log = telemetry.build_logger()
+_workers = ThreadPoolExecutor(max_workers=_BATCH, thread_name_prefix="conversation")
+if bootstrap.in_lambda():
+    bootstrap.responder()
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Return which records of the batch must come again (partial batch response)."""
+    responder = bootstrap.responder()
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+    failed: list[tuple[dict[str, Any], int]] = []
+    records: dict[int, dict[str, Any]] = {}
+    conversations: dict[str, list[Received]] = defaultdict(list)
+    for record in event["Records"]:
+        try:
+            received = responder.read(record)
+        except MalformedMessageError as error:
+            # It will never be readable: let it use up its attempts at once and join the dead letters.
+            _log.error("message malformed", exc_info=error, extra={"code": error.code})
+            failed.append((record, 0))
+            continue
+        records[id(received)] = record
+        conversations[received.inbound.conversation].append(received)
+    answered = _workers.map(lambda batch: responder.answering.answer(batch, deadline=deadline), conversations.values())
+    outcomes = [outcome for each in answered for outcome in each]
+    failed += [(records[id(each.received)], _wait_s(each)) for each in outcomes if not each.handled]
+    _count(outcomes)
+    if failed:
+        try:
+            responder.retry_later([(record["receiptHandle"], wait_s) for record, wait_s in failed])
+        except FrontdeskError as error:
+            # They come back all the same, only later: when the queue's visibility time-out has passed.
+            _log.warning("visibility not shortened", exc_info=error, extra={"code": error.code})
+    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record, _ in failed]}
+
+
+def _wait_s(outcome: Outcome) -> int:
+    """Return after how many seconds the queue shall hand the message out again."""
+    if outcome.result is Result.DEAD:
+        return 0  # its attempts are used up: the sooner it is among the dead letters, the sooner people know
+    step = min(outcome.received.attempt, len(_BACKOFF_S)) - 1
+    return max(_BACKOFF_S[step], ceil(outcome.retry_after_s))
+
+
+def _count(outcomes: Iterable[Outcome]) -> None:
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for outcome in outcomes:
+        metrics = values[outcome.received.inbound.channel]
+        if outcome.result in _COUNTED:
+            metrics[_COUNTED[outcome.result]].append(1)
+        if outcome.misconfigured:
+            metrics["Misconfigured"].append(1)
+        for name, sample in (
+            ("FirstResponseTime", outcome.first_response_ms),
+            ("ResponseTime", outcome.response_ms),
+            ("ModelTime", outcome.model_ms),
+        ):
+            if sample is not None:
+                metrics[name].append(sample)
+    for channel, metrics in values.items():
+        telemetry.emit_metrics(channel, metrics)

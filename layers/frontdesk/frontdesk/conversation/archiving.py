@@ -1,0 +1,156 @@
+"""Sessions that have gone quiet are written to the archive, each as one document, before they may be deleted.
+
+An archived session can come back, and is then archived again under the same name: the archive keeps versions.
+The document's schema is described in docs/archive.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from frontdesk.errors import ConflictError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from frontdesk.records import Session
+
+SCHEMA = "frontdesk.session/1"
+_STOP_BEFORE_END_S = 5.0  # one session's writes, with their own retries, end within this
+
+log = logging.getLogger("frontdesk.archiving")
+
+
+class IdleSessions(Protocol):
+    """The sessions that are not archived yet, found without reading the others."""
+
+    shards: int
+
+    def idle(self, shard: int, *, before: int) -> Iterator[Session]:
+        """Yield the sessions of ``shard`` without activity after ``before`` (epoch seconds), the oldest first."""
+
+    def mark_archived(self, session: Session) -> None:
+        """Note that this version is archived; raises `ConflictError` when the session has changed or gone."""
+
+
+class Archive(Protocol):
+    """Where documents are kept for good."""
+
+    def put(self, name: str, document: dict[str, Any], *, version: int) -> None:
+        """Store ``document`` under ``name`` unless this ``version``, or a later one, is there already.
+
+        Raises `TransientError` when the archive is out of reach.
+        """
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one sweep did: sessions archived, by channel. ``unfinished`` when time ran out: the next sweep goes on."""
+
+    archived: Counter[str] = field(default_factory=Counter)
+    superseded: int = 0
+    failed: int = 0
+    unfinished: bool = False
+
+
+def document_name(session: Session) -> str:
+    """Return the name of a session's document; the date is that of its opening, in UTC, and never changes."""
+    day = datetime.fromtimestamp(session.opened_at, UTC).date().isoformat()
+    return f"sessions/dt={day}/channel={session.channel}/{session.session_id}.json"
+
+
+def document(session: Session, *, archived_at: int) -> dict[str, Any]:
+    """Return what the archive keeps of ``session``."""
+    return {
+        "schema": SCHEMA,
+        "conversation": session.conversation,
+        "session_id": session.session_id,
+        "channel": session.channel,
+        "customer": session.customer,
+        "version": session.version,
+        "opened_at": session.opened_at,
+        "last_activity_at": session.last_activity_at,
+        "archived_at": archived_at,
+        "turns_dropped": session.turns_dropped,
+        "turns": [asdict(turn) for turn in session.turns],
+    }
+
+
+class Archiving:
+    """Moves idle sessions to the archive."""
+
+    def __init__(
+        self, *, archive: Archive, clock: Callable[[], float], sessions: IdleSessions | None = None, idle_s: int = 0
+    ) -> None:
+        """``clock`` returns epoch seconds. `rescue` needs no ``sessions``."""
+        self._archive = archive
+        self._clock = clock
+        self._sessions = sessions
+        self._idle_s = idle_s
+
+    def sweep(self, *, time_left: Callable[[], float]) -> Tally:
+        """Archive every session that is idle now, as far as ``time_left`` (seconds) goes; shards side by side."""
+        assert self._sessions is not None  # noqa: S101  # for the type checker: the sweep is built with them
+        before = int(self._clock()) - self._idle_s
+        total = Tally()
+        with ThreadPoolExecutor(max_workers=self._sessions.shards) as pool:
+            tallies = pool.map(
+                lambda shard: self._sweep_shard(shard, before=before, time_left=time_left),
+                range(self._sessions.shards),
+            )
+            for tally in tallies:
+                total.archived += tally.archived
+                total.superseded += tally.superseded
+                total.failed += tally.failed
+                total.unfinished |= tally.unfinished
+        return total
+
+    def _sweep_shard(self, shard: int, *, before: int, time_left: Callable[[], float]) -> Tally:
+        assert self._sessions is not None  # noqa: S101  # as above
+        tally = Tally()
+        try:
+            for session in self._sessions.idle(shard, before=before):
+                if time_left() < _STOP_BEFORE_END_S:
+                    tally.unfinished = True
+                    break
+                self._store(session)
+                try:
+                    self._sessions.mark_archived(session)
+                except ConflictError:
+                    # It came back meanwhile: it is idle again later, and archived then with what was added.
+                    tally.superseded += 1
+                else:
+                    tally.archived[session.channel] += 1
+        except Exception:
+            # The other shards are not to suffer; the caller sees the count and fails the run.
+            log.exception("shard not archived", extra={"shard": shard})
+            tally.failed += 1
+        return tally
+
+    def rescue(self, session: Session) -> bool:
+        """Archive a session that was removed; return whether the archive had not seen its last version."""
+        if session.version <= session.archived_version:
+            return False
+        self._store(session)
+        return True
+
+    def _store(self, session: Session) -> None:
+        now = self._clock()
+        kept = document(session, archived_at=int(now))
+        self._archive.put(document_name(session), kept, version=session.version)
+        log.info(
+            "session archived",
+            extra={
+                "stage": "archived",
+                "at_ms": int(now * 1000),
+                "channel": session.channel,
+                "conversation": session.conversation,
+                "session_id": session.session_id,
+                "version": session.version,
+            },
+        )
