@@ -1,0 +1,1 @@
+"""What a person runs around Frontdesk: building, deploying, and the local run."""

@@ -1,0 +1,46 @@
+"""Reads the settings a person gives: the environment, and under it the file `.env`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+
+
+class DotenvError(ValueError):
+    """A line of `.env` is no setting; the message names file and line, never the line's content."""
+
+
+def parse_dotenv(text: str, name: str = ".env") -> dict[str, str]:
+    """Return the settings in ``text``: `NAME=value` lines, `#` comments, values quoted or not.
+
+    Raises `DotenvError` for any other line.
+    """
+    settings = {}
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise DotenvError(f"{name}, line {number}: expected NAME=value")
+        settings[match[1]] = _unquoted(match[2])
+    return settings
+
+
+def _unquoted(value: str) -> str:
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1]
+    return re.split(r"\s+#", value, maxsplit=1)[0].strip()
+
+
+def settings_in_force(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environ`` laid over the settings of `.env` in ``root``; empty values count as not set."""
+    file = root / ".env"
+    given = parse_dotenv(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {name: value for name, value in {**given, **environ}.items() if value.strip()}

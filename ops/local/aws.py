@@ -1,0 +1,195 @@
+"""The AWS of a local run: ministack, an AWS in one process, and what it needs to behave like the real one."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import requests
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ops.deployment import ROOT, DeploymentError, deploy
+from ops.template import load_template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ops.local.processes import Processes
+
+REGION = "us-east-1"
+MINISTACK = ROOT / ".venv-aws" / "bin" / "ministack"
+
+_START_LIMIT_S = 60.0
+_AGREE_LIMIT_S = 20.0
+# ministack takes any key; with permissions enforced, this one is the account's owner.
+_ACCESS_KEY = "test"
+# What its functions inherit of our environment. Nothing else: a vendor's key in it would reach every function.
+_INHERITED = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|TZ|(https?|no|all)_proxy|SSL_CERT_\w+|REQUESTS_CA_BUNDLE", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAws:
+    """An AWS that listens on ``port`` of this machine and keeps its files in ``folder``.
+
+    With ``enforces_permissions`` it checks signatures, roles and resource policies as AWS does, and therefore speaks
+    TLS: the queues and the bucket refuse everything else. The plain one is easier to talk to by hand.
+    """
+
+    port: int
+    folder: Path
+    enforces_permissions: bool = False
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where all its services answer."""
+        return f"{'https' if self.enforces_permissions else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def ca_bundle(self) -> Path | None:
+        """The certificate to trust; None when it does not speak TLS."""
+        return self.folder / "tmp" / "ministack-tls" / "server.crt" if self.enforces_permissions else None
+
+    def client_environ(self) -> dict[str, str]:
+        """Return an environment in which any AWS tool talks to this AWS and to no other."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environ.update(
+            AWS_ENDPOINT_URL=self.endpoint_url,
+            AWS_ACCESS_KEY_ID=_ACCESS_KEY,
+            AWS_SECRET_ACCESS_KEY=_ACCESS_KEY,
+            AWS_DEFAULT_REGION=REGION,
+            AWS_REGION=REGION,
+            AWS_CONFIG_FILE=os.devnull,
+            AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+            AWS_EC2_METADATA_DISABLED="true",
+        )
+        if self.ca_bundle:
+            bundle = str(self.ca_bundle)
+            environ.update(AWS_CA_BUNDLE=bundle, SSL_CERT_FILE=bundle, REQUESTS_CA_BUNDLE=bundle)
+        return environ
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of ``service`` for this AWS."""
+        return boto3.Session(
+            aws_access_key_id=_ACCESS_KEY,
+            aws_secret_access_key=_ACCESS_KEY,
+            region_name=REGION,
+        ).client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.endpoint_url,
+            verify=str(self.ca_bundle) if self.ca_bundle else None,
+            config=Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 3}),
+        )
+
+    def start(self, processes: Processes) -> None:
+        """Start it and wait until it answers. Raises `ProcessError`."""
+        temporary = self.folder / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        environ = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
+        environ.update(
+            BIND_HOST="127.0.0.1",
+            MINISTACK_HOST="127.0.0.1",
+            GATEWAY_PORT=str(self.port),
+            MINISTACK_REGION=REGION,
+            STATE_DIR=str(self.folder / "state"),
+            TMPDIR=str(temporary),
+            AWS_ACCESS_KEY_ID=_ACCESS_KEY,
+            AWS_SECRET_ACCESS_KEY=_ACCESS_KEY,
+            PYTHONDONTWRITEBYTECODE="",
+        )
+        if self.enforces_permissions:
+            # Functions inherit its certificate as the one to trust, but only where none is chosen yet.
+            for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+                environ.pop(name, None)
+            environ.update(AUTH="true", USE_SSL="1")
+        processes.start("aws", [str(MINISTACK)], environ, self.folder)
+        processes.wait_until("aws", self._answers, _START_LIMIT_S)
+
+    def _answers(self) -> bool:
+        verify = str(self.ca_bundle) if self.ca_bundle and self.ca_bundle.is_file() else True
+        try:
+            return requests.get(f"{self.endpoint_url}/_ministack/health", timeout=2, verify=verify).ok
+        except requests.RequestException:
+            return False
+
+    def deploy(self, built: Path, parameters: Mapping[str, str], stack: str, log: Path) -> dict[str, str]:
+        """Deploy the build in ``built`` as ``stack``; return the physical id of each resource by its logical id.
+
+        Raises `DeploymentError`.
+        """
+        template = self._with_known_build_id(built, parameters["BuildId"])
+        deploy(
+            template,
+            parameters,
+            arguments=["--stack-name", stack, "--region", REGION, "--no-confirm-changeset"],
+            environ=self.client_environ(),
+            log=log,
+        )
+        resources = {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for resource in self.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+        }
+        self._apply_what_was_dropped(resources)
+        return resources
+
+    def _with_known_build_id(self, built: Path, build_id: str) -> Path:
+        """Return a copy of the built template in which the BuildId has its value as a default.
+
+        ministack (1.5.33) runs SAM's transform without the parameters' values, defaults apart, and the transform
+        wants to know this one. The copy stands beside links to the artefacts, because it names them relatively.
+        """
+        folder = self.folder / "deployment"
+        folder.mkdir(parents=True, exist_ok=True)
+        for artefact in built.iterdir():
+            if artefact.is_dir():
+                link = folder / artefact.name
+                link.unlink(missing_ok=True)
+                link.symlink_to(artefact)
+        declaration = "  BuildId:\n    Type: String\n"
+        text = (built / "template.yaml").read_text(encoding="utf-8")
+        if text.count(declaration) != 1:
+            raise DeploymentError("the built template does not declare BuildId as expected")
+        copy = folder / "template.yaml"
+        copy.write_text(text.replace(declaration, f"{declaration}    Default: '{build_id}'\n"), encoding="utf-8")
+        return copy
+
+    def _apply_what_was_dropped(self, resources: Mapping[str, str]) -> None:
+        """Give the tables the template's time-to-live and backups, which ministack drops, and see that they hold."""
+        client = self.client("dynamodb")
+        for name, resource in load_template(ROOT / "template.yaml")["Resources"].items():
+            if resource["Type"] != "AWS::DynamoDB::Table":
+                continue
+            table = resources[name]
+            wanted = resource["Properties"]
+            client.update_time_to_live(
+                TableName=table,
+                TimeToLiveSpecification=wanted["TimeToLiveSpecification"],
+            )
+            client.update_continuous_backups(
+                TableName=table,
+                PointInTimeRecoverySpecification=wanted["PointInTimeRecoverySpecification"],
+            )
+            _require_agreement(client, table, wanted["TimeToLiveSpecification"]["AttributeName"])
+
+
+def _require_agreement(client: Any, table: str, attribute: str) -> None:
+    deadline = time.monotonic() + _AGREE_LIMIT_S
+    while True:
+        try:
+            lifetime = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+            backups = client.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
+        except (BotoCoreError, ClientError) as exc:
+            raise DeploymentError(f"{table} cannot be described: {exc}") from exc
+        recovery = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+        if (lifetime["TimeToLiveStatus"], lifetime.get("AttributeName"), recovery) == ("ENABLED", attribute, "ENABLED"):
+            return
+        if time.monotonic() > deadline:
+            raise DeploymentError(f"{table} did not take the template's time-to-live and backups")
+        time.sleep(0.2)

@@ -1,0 +1,140 @@
+"""Alarms: each watches a series that exists, tells somebody, and has its page."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from frontdesk import telemetry
+from frontdesk.channels.wecom_app import CHANNEL
+from ops.deployment import ROOT
+
+# Which dimensions a metric is published with, from AWS's metric references; an alarm on any other combination
+# watches a series that has no points, and never fires.
+PUBLISHED = {
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {"QueueName"},
+    ("AWS/SQS", "ApproximateAgeOfOldestMessage"): {"QueueName"},
+    ("AWS/Lambda", "Errors"): {"FunctionName", "Resource"},
+    ("AWS/Lambda", "Throttles"): {"FunctionName", "Resource"},
+    ("AWS/Lambda", "Invocations"): {"FunctionName", "Resource"},
+    ("AWS/Lambda", "Duration"): {"FunctionName", "Resource"},
+    ("AWS/Lambda", "IteratorAge"): {"FunctionName", "Resource"},
+    ("AWS/ApiGateway", "5xx"): {"ApiId", "Stage"},
+    ("AWS/DynamoDB", "ReadThrottleEvents"): {"TableName"},
+    ("AWS/DynamoDB", "WriteThrottleEvents"): {"TableName"},
+    ("Frontdesk", "Rejected"): {"channel"},
+    ("Frontdesk", "Failed"): {"channel"},
+    ("Frontdesk", "Fallback"): {"channel"},
+    ("Frontdesk", "Misconfigured"): {"channel"},
+}
+FUNCTIONS = ("CallbackFunction", "ResponderFunction", "ArchiverFunction", "ArchiverStreamFunction")
+
+
+@pytest.fixture
+def alarms(resources: dict[str, Any]) -> dict[str, Any]:
+    return {name: r["Properties"] for name, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"}
+
+
+def dimensions(alarm: dict[str, Any]) -> dict[str, Any]:
+    return {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+
+
+def test_each_watches_a_series_that_exists(alarms: dict[str, Any]) -> None:
+    for name, alarm in alarms.items():
+        assert set(dimensions(alarm)) == PUBLISHED[(alarm["Namespace"], alarm["MetricName"])], name
+
+
+def test_each_watches_a_resource_of_this_stack(alarms: dict[str, Any], resources: dict[str, Any]) -> None:
+    for name, alarm in alarms.items():
+        for dimension, value in dimensions(alarm).items():
+            if dimension == "channel":
+                assert value == CHANNEL
+            elif dimension == "Resource":
+                assert value == {"Fn::Sub": f"${{{dimensions(alarm)['FunctionName']['Ref']}}}:live"}, name
+            else:
+                logical_id = value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0]
+                assert logical_id in resources, name
+
+
+def test_our_own_metrics_are_written_with_the_dimensions_the_alarms_name(
+    resources: dict[str, Any],
+    alarms: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    variables = resources["ResponderFunction"]["Properties"]["Environment"]["Variables"]
+    for name, value in variables.items():
+        if isinstance(value, str):
+            monkeypatch.setenv(name, value)
+    watched = {a["MetricName"] for a in alarms.values() if a["Namespace"] == "Frontdesk"}
+    telemetry.emit_metrics(CHANNEL, {name: [1] for name in watched})
+    line = json.loads(capsys.readouterr().out)
+    (written,) = line["_aws"]["CloudWatchMetrics"]
+    assert written["Namespace"] == "Frontdesk"
+    assert written["Dimensions"] == [["channel"]]
+    assert {metric["Name"] for metric in written["Metrics"]} == watched
+
+
+def test_every_metric_an_alarm_watches_is_emitted_somewhere(alarms: dict[str, Any]) -> None:
+    handlers = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions").glob("*/handler.py"))
+    for alarm in alarms.values():
+        if alarm["Namespace"] == "Frontdesk":
+            assert f'"{alarm["MetricName"]}"' in handlers
+
+
+@pytest.mark.parametrize("state", ["AlarmActions", "OKActions"])
+def test_each_tells_the_topic_when_it_starts_and_when_it_ends(alarms: dict[str, Any], state: str) -> None:
+    assert all(alarm[state] == [{"Ref": "AlarmTopic"}] for alarm in alarms.values())
+
+
+def test_each_names_its_page_and_the_page_exists(alarms: dict[str, Any]) -> None:
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), re.MULTILINE)
+    named = {
+        re.fullmatch(r".+\. Runbook: docs/operations\.md#([a-z-]+)", a["AlarmDescription"]) for a in alarms.values()
+    }
+    assert {match[1] for match in named if match} <= set(headings)
+    assert None not in named
+
+
+def test_every_page_of_an_alarm_has_its_alarm(alarms: dict[str, Any]) -> None:
+    pages = re.findall(r"^### ([a-z-]+)$", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(pages) == {alarm["AlarmDescription"].rpartition("#")[2] for alarm in alarms.values()}
+
+
+def test_silence_is_good_news_for_all_but_the_archiver(alarms: dict[str, Any]) -> None:
+    breaching = {name for name, alarm in alarms.items() if alarm["TreatMissingData"] == "breaching"}
+    assert breaching == {"ArchiverSilentAlarm"}
+    assert all(alarm["TreatMissingData"] in {"breaching", "notBreaching"} for alarm in alarms.values())
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_every_function_is_watched(alarms: dict[str, Any], function: str, metric: str) -> None:
+    watched = [
+        a for a in alarms.values() if a["MetricName"] == metric and dimensions(a)["FunctionName"] == {"Ref": function}
+    ]
+    assert len(watched) == 1
+
+
+def test_every_dead_letter_raises_an_alarm(alarms: dict[str, Any], resources: dict[str, Any]) -> None:
+    letters = {
+        name for name, each in resources.items() if name.endswith("DeadLetters") and each["Type"] == "AWS::SQS::Queue"
+    }
+    watched = {
+        dimensions(alarm)["QueueName"]["Fn::GetAtt"][0]
+        for alarm in alarms.values()
+        # NumberOfMessagesSent does not count what the queue itself moved there.
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible" and alarm["Threshold"] == 0
+    }
+    assert watched == letters
+
+
+def test_the_topic_is_encrypted_and_cloudwatch_may_use_its_key(resources: dict[str, Any]) -> None:
+    assert resources["AlarmTopic"]["Properties"]["KmsMasterKeyId"] == {"Fn::GetAtt": ["AlarmKey", "Arn"]}
+    statements = resources["AlarmKey"]["Properties"]["KeyPolicy"]["Statement"]
+    publishing = [s for s in statements if s["Principal"] == {"Service": "cloudwatch.amazonaws.com"}]
+    assert publishing[0]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    assert resources["AlarmMail"]["Condition"] == "AlarmsAreMailed"

@@ -1,0 +1,159 @@
+"""What the operator's commands do before anything is deployed: ids, settings, vendors, processes."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from frontdesk.settings import local_problems
+from ops.build_id import build_id
+from ops.deployment import ROOT, DeploymentError, parameter_file, parameters_from
+from ops.environment import DotenvError, parse_dotenv, settings_in_force
+from ops.local.processes import ProcessError, Processes
+from ops.local.vendors import choose_vendors
+from tests.iac.conftest import TEMPLATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(120)"]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "layers").mkdir()
+    (tmp_path / "functions" / "handler.py").write_text("x = 1")
+    (tmp_path / "layers" / "requirements.txt").write_text("a==1")
+    (tmp_path / "template.yaml").write_text("Resources: {}")
+    return tmp_path
+
+
+class TestBuildId:
+    def test_it_is_the_same_for_the_same_tree_and_parameters(self, tree: Path) -> None:
+        assert build_id(tree, {"A": "1", "B": "2"}) == build_id(tree, {"B": "2", "A": "1"})
+
+    @pytest.mark.parametrize("changed", ["functions/handler.py", "layers/requirements.txt", "template.yaml"])
+    def test_it_changes_with_any_source(self, tree: Path, changed: str) -> None:
+        before = build_id(tree, {})
+        (tree / changed).write_text("changed")
+        assert build_id(tree, {}) != before
+
+    def test_it_changes_with_a_file_that_is_added_or_renamed(self, tree: Path) -> None:
+        before = build_id(tree, {})
+        (tree / "functions" / "handler.py").rename(tree / "functions" / "other.py")
+        assert build_id(tree, {}) != before
+
+    def test_it_changes_with_a_parameter(self, tree: Path) -> None:
+        assert build_id(tree, {"SessionTtlSeconds": "900"}) != build_id(tree, {"SessionTtlSeconds": "901"})
+
+    def test_it_does_not_change_with_bytecode(self, tree: Path) -> None:
+        before = build_id(tree, {})
+        (tree / "functions" / "__pycache__").mkdir()
+        (tree / "functions" / "__pycache__" / "handler.cpython-311.pyc").write_bytes(b"compiled")
+        assert build_id(tree, {}) == before
+
+    def test_it_fits_the_templates_parameter(self, tree: Path) -> None:
+        assert len(build_id(tree, {})) == 16
+        assert int(build_id(tree, {}), 16) >= 0
+
+
+class TestSettings:
+    def test_dotenv_knows_comments_quotes_and_export(self) -> None:
+        text = "# note\n\nA=1\nexport B = 'two words'\nC=\"x # y\"\nD=plain # note\nE=https://x/#part\nF=\n"
+        expected = {"A": "1", "B": "two words", "C": "x # y", "D": "plain", "E": "https://x/#part", "F": ""}
+        assert parse_dotenv(text) == expected
+
+    def test_dotenv_names_the_bad_line_without_its_content(self) -> None:
+        with pytest.raises(DotenvError) as caught:
+            parse_dotenv("A=1\nsecret words\n")
+        assert "line 2" in str(caught.value)
+        assert "secret" not in str(caught.value)
+
+    def test_the_environment_wins_and_empty_counts_as_not_set(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("A=file\nB=file\nC=\n")
+        assert settings_in_force(tmp_path, {"A": "environment", "D": " "}) == {"A": "environment", "B": "file"}
+
+    def test_missing_settings_are_named_all_at_once(self) -> None:
+        with pytest.raises(DeploymentError, match=r"WECOM_CORP_ID.*WECOM_SECRET.*FASTGPT_API_KEY"):
+            parameters_from({}, TEMPLATE)
+
+    def test_parameters_travel_in_a_file_only_the_owner_can_read(self) -> None:
+        with parameter_file({"WelcomeText": '您好 "朋友"'}) as address:
+            file = Path(address.removeprefix("file://"))
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            assert json.loads(file.read_text(encoding="utf-8")) == {"WelcomeText": '您好 "朋友"'}
+        assert not file.exists()
+
+
+class TestVendors:
+    def test_what_is_invented_is_well_formed_and_new_each_time(self) -> None:
+        first, second = (choose_vendors({}, "http://127.0.0.1:8080") for _ in range(2))
+        assert local_problems(first.settings) == []
+        assert first.settings["WECOM_ENCODING_AES_KEY"] != second.settings["WECOM_ENCODING_AES_KEY"]
+        assert first.settings["WECOM_API_BASE"] == "http://127.0.0.1:8080/wecom"
+        assert first.settings["FASTGPT_BASE_URL"] == "http://127.0.0.1:8080/fastgpt/api"
+        assert parameters_from(first.settings, ROOT / "template.yaml")["WecomSecretValue"]
+
+    def test_a_real_vendor_is_not_simulated_and_the_other_still_is(self) -> None:
+        real = {
+            "FASTGPT_BASE_URL": "https://fastgpt.example",
+            "FASTGPT_API_KEY": "fastgpt-key",
+            "FASTGPT_APP_ID": "0123456789abcdef01234567",
+        }
+        vendors = choose_vendors(real, "http://127.0.0.1:8080")
+        assert vendors.fastgpt_simulator() is None
+        assert vendors.wecom_simulator() is not None
+        assert vendors.settings["FASTGPT_BASE_URL"] == "https://fastgpt.example/api"
+
+    def test_secrets_do_not_show_in_a_printed_form(self) -> None:
+        vendors = choose_vendors({}, "http://127.0.0.1:8080")
+        assert vendors.settings["WECOM_SECRET"] not in repr(vendors)
+
+
+class TestProcesses:
+    @pytest.fixture
+    def processes(self, tmp_path: Path) -> Iterator[Processes]:
+        processes = Processes(tmp_path)
+        yield processes
+        processes.stop()
+
+    def test_what_was_started_is_found_and_ended_by_somebody_else(self, processes: Processes, tmp_path: Path) -> None:
+        processes.start("sleeper", SLEEPER, {}, tmp_path)
+        later = Processes(tmp_path)
+        assert later.running() == ["sleeper"]
+        assert later.stop() == ["sleeper"]
+        assert processes.running() == []
+
+    def test_a_number_that_belongs_to_another_process_by_now_is_left_alone(
+        self, processes: Processes, tmp_path: Path
+    ) -> None:
+        processes.start("sleeper", SLEEPER, {}, tmp_path)
+        record = tmp_path / "processes.json"
+        mine = record.read_text()
+        entry = json.loads(mine)["sleeper"]
+        record.write_text(json.dumps({"sleeper": {**entry, "started": "Thu Jan  1 00:00:00 1970"}}))
+        assert Processes(tmp_path).stop() == []
+        record.write_text(mine)
+        assert processes.running() == ["sleeper"]
+
+    def test_one_that_ends_by_itself_is_reported_with_its_last_words(
+        self, processes: Processes, tmp_path: Path
+    ) -> None:
+        processes.start("short", [sys.executable, "-c", "print('out of order'); raise SystemExit(3)"], {}, tmp_path)
+        with pytest.raises(ProcessError, match=r"short ended with status 3:\nout of order"):
+            processes.wait_until("short", lambda: False, limit_s=30)
+
+    def test_waiting_has_a_limit(self, processes: Processes, tmp_path: Path) -> None:
+        processes.start("sleeper", SLEEPER, {}, tmp_path)
+        with pytest.raises(ProcessError, match="did not answer"):
+            processes.wait_until("sleeper", lambda: False, limit_s=0.2)
+
+    def test_a_program_that_is_missing_is_named(self, processes: Processes, tmp_path: Path) -> None:
+        with pytest.raises(ProcessError, match="ghost could not be started"):
+            processes.start("ghost", [str(tmp_path / "ghost")], {}, tmp_path)
