@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-_MAX_PER_CALL = 10
-
 
 class _Body(BaseModel):
     """The queue body, any version we ever wrote; unknown fields are a later release's."""
@@ -60,13 +58,7 @@ def retry_later(client: SQSClient, queue_url: str, waits: Iterable[tuple[str, in
 
     Raises `TransientError` or `MisconfiguredError`; the messages then come back after the queue's own time-out.
     """
-    entries = [
-        {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
-        for number, (receipt, seconds) in enumerate(waits)
-    ]
-    for start in range(0, len(entries), _MAX_PER_CALL):
+    for receipt, seconds in waits:
+        # One call each: the batch call reports a failed entry as a success of the call, and there are rarely two.
         with translated("inbox"):
-            client.change_message_visibility_batch(
-                QueueUrl=queue_url,
-                Entries=entries[start : start + _MAX_PER_CALL],  # type: ignore[arg-type]  # the stub wants TypedDicts
-            )
+            client.change_message_visibility(QueueUrl=queue_url, ReceiptHandle=receipt, VisibilityTimeout=seconds)

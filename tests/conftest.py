@@ -1,0 +1,108 @@
+"""What holds for every test: no network, no settings from outside, no AWS account.
+
+Tests under ``integration`` and ``e2e`` may open sockets, to this machine only. All others may open none.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aws_lambda_powertools.logging import constants
+from hypothesis import settings
+from pytest_socket import disable_socket, socket_allow_hosts
+
+from frontdesk.telemetry import LOGGER_NAME, build_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_WITH_SOCKETS = tuple(Path(__file__).parent / suite for suite in ("integration", "e2e"))
+_LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+# Every name that a function, a client library or the local run reads: a developer's own must not reach a test.
+_SCRUBBED = (
+    "AWS_",
+    "WECOM_",
+    "FASTGPT_",
+    "FRONTDESK_",
+    "POWERTOOLS_",
+    "SESSION_",
+    "SESSIONS_",
+    "INBOX_",
+    "LEDGER_",
+    "ARCHIVE_",
+    "IDENTITY_",
+    "INTERIM_",
+    "BUILD_ID",
+    "WELCOME_TEXT",
+    "FALLBACK_TEXT",
+    "UNSUPPORTED_TEXT",
+    "RESET_TEXT",
+    "LAMBDA_",
+    "_HANDLER",
+)
+REGION = "us-east-1"
+_STAND_INS = {
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",  # from AWS's own signing examples
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+
+_POWERTOOLS_MARKS = [value for name, value in vars(constants).items() if name.startswith("LOGGER_ATTRIBUTE_")]
+
+# The machine that runs the tests may be busy: an example's time is not what these tests are about.
+settings.register_profile("frontdesk", deadline=None)
+settings.load_profile("frontdesk")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Close the network before any fixture of ``item`` is set up; pytest-socket opens it again afterwards."""
+    if any(item.path.is_relative_to(suite) for suite in _WITH_SOCKETS):
+        socket_allow_hosts(_LOOPBACK, allow_unix_socket=True)
+    else:
+        disable_socket(allow_unix_socket=True)  # event loops wake themselves through a pair of those
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test the same environment: nothing of Frontdesk's, and AWS keys that open nothing."""
+    for name in list(os.environ):
+        if name.startswith(_SCRUBBED):
+            monkeypatch.delenv(name)
+    for name, value in _STAND_INS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def fresh_logger() -> Iterator[logging.Logger]:
+    """Give a test the package's logger as a new process has it, and put it back afterwards."""
+    logger = logging.getLogger(LOGGER_NAME)
+    before = {**vars(logger), "handlers": logger.handlers[:]}
+    logger.handlers.clear()
+    for name in _POWERTOOLS_MARKS:
+        vars(logger).pop(name, None)
+    yield logger
+    vars(logger).clear()
+    vars(logger).update(before)
+    logger.setLevel(before["level"])  # forgets the levels that loggers below it have cached
+
+
+@pytest.fixture
+def log_lines(fresh_logger: logging.Logger) -> Callable[[], list[dict[str, Any]]]:
+    """Return a reader of the JSON lines that the package has logged since the test began."""
+    build_logger({"BUILD_ID": "test"})
+    captured = io.StringIO()
+    for handler in fresh_logger.handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(captured)
+    return lambda: [json.loads(line) for line in captured.getvalue().splitlines()]

@@ -1,0 +1,68 @@
+"""DynamoDB and S3 in this process, and the two tables as the deployment makes them.
+
+A client takes long to build, so each module of tests has one, and each test its own tables.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from moto import mock_aws
+
+from tests.conftest import REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SESSIONS = "frontdesk-sessions"
+LEDGER = "frontdesk-ledger"
+
+
+@contextmanager
+def aws_in_memory() -> Iterator[None]:
+    """Let what is built inside speak to an AWS in this process."""
+    with pytest.MonkeyPatch.context() as environment, mock_aws():
+        environment.setenv("AWS_DEFAULT_REGION", REGION)
+        yield
+
+
+def create_sessions(client: DynamoDBClient) -> None:
+    """Create the Sessions table: TTL, and the sparse index of what is not archived yet."""
+    client.create_table(
+        TableName=SESSIONS,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "conversation", "AttributeType": "S"},
+            {"AttributeName": "session_id", "AttributeType": "S"},
+            {"AttributeName": "idle_shard", "AttributeType": "S"},
+            {"AttributeName": "last_activity_at", "AttributeType": "N"},
+        ],
+        KeySchema=[
+            {"AttributeName": "conversation", "KeyType": "HASH"},
+            {"AttributeName": "session_id", "KeyType": "RANGE"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "idle",
+                "KeySchema": [
+                    {"AttributeName": "idle_shard", "KeyType": "HASH"},
+                    {"AttributeName": "last_activity_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+
+
+def create_ledger(client: DynamoDBClient) -> None:
+    """Create the Ledger table."""
+    client.create_table(
+        TableName=LEDGER,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+    )

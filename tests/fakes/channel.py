@@ -1,0 +1,56 @@
+"""A way out that writes down what arrives, and shows a repetition only once, as WeCom does."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from frontdesk.messages import Outbound
+
+CUT = "\f"
+"""Where `RecordingChannel.compose` cuts an answer into segments."""
+TWIN_MARK = "\u200b"
+
+
+class RecordingChannel:
+    """``requests`` holds every delivery that was tried, ``shown`` what the customers see, in order.
+
+    An identical message to the same customer within ``window_s`` is accepted and not shown (WeCom developer docs,
+    path 90236: enable_duplicate_check). ``failures`` are raised in turn, one a delivery; ``None`` lets one pass.
+    """
+
+    def __init__(self, *, clock: Callable[[], float], window_s: float = 3600) -> None:
+        self._clock = clock
+        self._window_s = window_s
+        self._shown_at: dict[tuple[str, str], float] = {}
+        self.requests: list[Outbound] = []
+        self.shown: list[Outbound] = []
+        self.failures: deque[Exception | None] = deque()
+
+    def compose(self, markdown: str) -> tuple[str, ...]:
+        """Return ``markdown`` cut at each `CUT`, blank segments left out."""
+        return tuple(segment for segment in markdown.split(CUT) if segment.strip())
+
+    def distinct(self, text: str, n: int) -> str:
+        """Return ``text`` with ``n`` invisible marks."""
+        return text + TWIN_MARK * n
+
+    def deliver(self, outbound: Outbound, *, deadline: float) -> None:
+        """Show the message, unless it was shown just before."""
+        self.requests.append(outbound)
+        failure = self.failures.popleft() if self.failures else None
+        if failure is not None:
+            raise failure
+        key = (outbound.recipient, outbound.text)
+        now = self._clock()
+        if key in self._shown_at and now < self._shown_at[key] + self._window_s:
+            return
+        self._shown_at[key] = now
+        self.shown.append(outbound)
+
+    def read_by(self, customer: str) -> list[str]:
+        """Return what ``customer`` reads, without the marks that nobody sees."""
+        return [each.text.rstrip(TWIN_MARK) for each in self.shown if each.recipient == customer]

@@ -1,0 +1,132 @@
+"""Marked words, people and secrets are sent through everything at the door: no line and no error shows one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from frontdesk import bootstrap
+from frontdesk.channels.envelope import Envelope
+from frontdesk.channels.wecom_app import WecomAppCallback
+from frontdesk.conversation.reception import Reception
+from frontdesk.errors import FrontdeskError, MalformedMessageError, SettingsError, TransientError
+from frontdesk.protection.identity import Pseudonyms
+from frontdesk.settings import CallbackSecrets, ResponderSecrets
+from frontdesk.storage.inbox import SqsInbox, encode
+from frontdesk.storage.inbox_records import read_record
+from frontdesk.storage.secrets import read_secret
+from functions.callback.handler import lambda_handler
+from tests.factories import NOW, gateway_event, inbound, sqs_record
+from tests.fakes.queue import QUEUE_URL, InMemoryQueue
+from tests.vendor_side import App, event_xml, message_xml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+WORDS, PERSON, URL = "MarkedWords", "marked.person", "https://marked.invalid/media"
+TOKEN, AES_KEY, KEY = (
+    "MarkedToken",
+    "MarkedAesKeyMarkedAesKeyMarkedAesKeyMarkedA",
+    "MarkedKeyMarkedKeyMarkedKeyMarkedKey",
+)
+MARKS = ("marked", "Marked")
+APP = App(token=TOKEN, encoding_aes_key=AES_KEY, receive_id="ww0a1b2c3d4e5f6a7b")
+MESSAGES = [
+    message_xml(FromUserName=PERSON, Content=WORDS),
+    message_xml(FromUserName=PERSON, MsgType="image", PicUrl=URL, MediaId=WORDS),
+    message_xml(FromUserName=PERSON, MsgType="location", Label=WORDS),
+    message_xml(FromUserName=PERSON, MsgType="link", Title=WORDS, Url=URL),
+    message_xml(FromUserName=PERSON, MsgType=WORDS, Content=WORDS),
+    message_xml(FromUserName=PERSON, CreateTime=WORDS),
+    message_xml(FromUserName=PERSON, MsgId=WORDS, Content=WORDS),
+    message_xml(FromUserName=PERSON, MsgId=None, Content=WORDS),
+    event_xml("enter_agent", FromUserName=PERSON, EventKey=WORDS),
+    event_xml(WORDS, FromUserName=PERSON),
+    f"<xml><Content>{WORDS}&{WORDS};</Content></xml>",
+    WORDS,
+]
+
+
+class TalkativeQueue(InMemoryQueue):
+    """A queue that fails with all it was given in its text."""
+
+    def call(self, target: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        raise RuntimeError(target, request)
+
+
+class RefusingQueue(InMemoryQueue):
+    """A queue that fails as a real one does after a foreign failure full of content."""
+
+    def call(self, target: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        failure = RuntimeError(target, request)
+        failure.add_note(str(request))
+        raise TransientError("sqs could not be reached") from failure
+
+
+@pytest.mark.parametrize("queue", [InMemoryQueue, TalkativeQueue, RefusingQueue])
+@pytest.mark.parametrize("base64", [False, True])
+def test_nothing_of_a_callback_is_shown(
+    queue: type[InMemoryQueue],
+    base64: bool,  # noqa: FBT001  # pytest passes parameters by name
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: Callable[[], list[dict[str, Any]]],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    envelope = Envelope(token=TOKEN, encoding_aes_key=AES_KEY, receive_id=APP.receive_id, clock=lambda: NOW)
+    names = Pseudonyms(KEY)
+    reception = Reception(
+        callback=WecomAppCallback(envelope, conversation_of=names.conversation),
+        inbox=SqsInbox(queue(), QUEUE_URL),
+        clock=lambda: NOW,
+    )
+    monkeypatch.setattr(bootstrap, "reception", lambda: reception)
+    for message in MESSAGES:
+        query, body = APP.post(message)
+        for raw in (query, f"{query}&{WORDS}=1&{WORDS}=2", query.replace("msg_signature", WORDS)):
+            lambda_handler(gateway_event("POST", query=raw, body=body.decode(), encoded=base64), None)
+    lambda_handler(gateway_event("GET", query=f"msg_signature={WORDS}&echostr={WORDS}"), None)
+    lambda_handler(gateway_event("GET", query=APP.check_query(WORDS.encode())), None)
+    shown = str(log_lines()) + "".join(capfd.readouterr())
+    assert log_lines()
+    assert not [mark for mark in MARKS if mark in shown]
+
+
+def text_of(attempt: Callable[[], object]) -> str:
+    with pytest.raises(FrontdeskError) as caught:
+        attempt()
+    return f"{caught.value} {caught.value!r} {vars(caught.value)}"
+
+
+class Vault:
+    """A secret with this text in it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def call(self, _target: str, _request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"SecretString": self._text}
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: read_record(sqs_record(f'{{"text": "{WORDS}"}}'), max_receives=1),
+        lambda: read_record(sqs_record(encode(inbound(details={WORDS: "x"})).replace('"x"', "5")), max_receives=1),
+        lambda: read_record(sqs_record(WORDS), max_receives=1),
+        lambda: read_secret(Vault(WORDS), "arn", "WeCom"),
+        lambda: CallbackSecrets.read({"WECOM_TOKEN": "-" + TOKEN, "WECOM_ENCODING_AES_KEY": AES_KEY + "!"}, {}),
+        lambda: CallbackSecrets.read({}, {"CONVERSATION_KEY": KEY[:31]}),
+        lambda: ResponderSecrets.read({"WECOM_SECRET": f"{KEY} {KEY}"}, {"FASTGPT_API_KEY": f"{KEY}\n{KEY}"}),
+    ],
+)
+def test_no_error_text_shows_what_was_wrong_with_it(attempt: Callable[[], object]) -> None:
+    shown = text_of(attempt)
+    assert not [mark for mark in MARKS if mark in shown]
+
+
+def test_errors_that_hold_no_content_say_what_is_wrong() -> None:
+    with pytest.raises(MalformedMessageError, match="unreadable: details"):
+        read_record(sqs_record(encode(inbound(details={WORDS: "x"})).replace('"x"', "5")), max_receives=1)
+    with pytest.raises(SettingsError, match="CONVERSATION_KEY"):
+        CallbackSecrets.read({}, {"CONVERSATION_KEY": KEY[:31]})

@@ -1,0 +1,332 @@
+"""Settings: read whole, or refused with every problem named and no value told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontdesk.errors import SettingsError
+from frontdesk.settings import (
+    WECOM_API_BASE,
+    ArchiverSettings,
+    ArchiverStreamSettings,
+    CallbackSecrets,
+    CallbackSettings,
+    ResponderSecrets,
+    ResponderSettings,
+    local_problems,
+)
+
+AES_KEY = "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"  # the vendor's published example
+SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:wecom-AbCdEf"
+
+CALLBACK = {
+    "WECOM_CORP_ID": "ww0a1b2c3d4e5f6a7b",
+    "WECOM_AGENT_ID": "1000002",
+    "AWS_REGION": "us-east-1",
+    "INBOX_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/inbox.fifo",
+    "WECOM_SECRET_ARN": SECRET_ARN,
+    "IDENTITY_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:identity-AbCdEf",
+}
+RESPONDER = {
+    "WECOM_CORP_ID": "ww0a1b2c3d4e5f6a7b",
+    "WECOM_AGENT_ID": "1000002",
+    "AWS_REGION": "us-east-1",
+    "WECOM_API_BASE": WECOM_API_BASE,
+    "WECOM_SECRET_ARN": SECRET_ARN,
+    "FASTGPT_BASE_URL": "https://fastgpt.example.invalid/api",
+    "FASTGPT_APP_ID": "0123456789abcdef01234567",
+    "FASTGPT_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:fastgpt-AbCdEf",
+    "INBOX_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/inbox.fifo",
+    "INBOX_MAX_RECEIVES": "5",
+    "SESSIONS_TABLE": "sessions",
+    "LEDGER_TABLE": "ledger",
+    "SESSION_TTL_SECONDS": "900",
+    "INTERIM_AFTER_SECONDS": "6",
+    "WELCOME_TEXT": "您好",
+    "INTERIM_TEXT": "请稍候",
+    "FALLBACK_TEXT": "抱歉",
+    "UNSUPPORTED_TEXT": "请发文字",
+    "RESET_TEXT": "重新开始",
+}
+ARCHIVER = {
+    "SESSIONS_TABLE": "sessions",
+    "SESSIONS_IDLE_INDEX": "idle",
+    "ARCHIVE_BUCKET": "archive",
+    "SESSION_IDLE_SECONDS": "600",
+}
+STREAM = {"ARCHIVE_BUCKET": "archive"}
+WECOM = {"WECOM_SECRET": "an-invented-secret", "WECOM_TOKEN": "QDG6eK", "WECOM_ENCODING_AES_KEY": AES_KEY}
+IDENTITY = {"CONVERSATION_KEY": "k" * 32}
+FASTGPT = {"FASTGPT_API_KEY": "fastgpt-an-invented-key"}
+
+READERS = [
+    (CallbackSettings.read, CALLBACK, {"WECOM_AGENT_ID"}),
+    (ResponderSettings.read, RESPONDER, {"WELCOME_TEXT"}),
+    (ArchiverSettings.read, ARCHIVER, set()),
+    (ArchiverStreamSettings.read, STREAM, set()),
+]
+
+
+def problems_of(read: Any, *sources: Any) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        read(*sources)
+    return caught.value.problems
+
+
+class TestEnvironment:
+    def test_the_callbacks_are_read(self):
+        settings = CallbackSettings.read(CALLBACK)
+        assert settings.corp_id == "ww0a1b2c3d4e5f6a7b"
+        assert settings.region == "us-east-1"
+        assert settings.inbox_url == CALLBACK["INBOX_URL"]
+        assert settings.wecom_secret_arn == SECRET_ARN
+        assert settings.identity_secret_arn == CALLBACK["IDENTITY_SECRET_ARN"]
+
+    def test_the_responders_are_read(self):
+        settings = ResponderSettings.read(RESPONDER)
+        assert (settings.agent_id, settings.inbox_max_receives) == (1000002, 5)
+        assert (settings.session_ttl_s, settings.interim_after_s) == (900, 6)
+        assert settings.wecom_api_base == "https://qyapi.weixin.qq.com"
+        assert settings.fastgpt_base_url == "https://fastgpt.example.invalid/api"
+        assert settings.sentences.welcome == "您好"
+        assert settings.sentences.reset == "重新开始"
+
+    def test_the_archivers_are_read(self):
+        assert ArchiverSettings.read(ARCHIVER).session_idle_s == 600
+        assert ArchiverStreamSettings.read(STREAM).archive_bucket == "archive"
+
+    @pytest.mark.parametrize(("read", "source", "optional"), READERS)
+    def test_every_missing_setting_is_named_at_once(self, read: Any, source: dict[str, str], optional: set[str]):
+        expected = [f"{name} is missing" for name in source if name not in optional]
+        assert sorted(problems_of(read, {})) == sorted(expected)
+
+    @pytest.mark.parametrize(("read", "source", "optional"), READERS)
+    def test_blanks_are_nothing(self, read: Any, source: dict[str, str], optional: set[str]):
+        assert problems_of(read, dict.fromkeys(source, " \t\n")) == problems_of(read, {})
+
+    @pytest.mark.parametrize(("read", "source", "optional"), READERS)
+    def test_each_missing_setting_is_named_alone(self, read: Any, source: dict[str, str], optional: set[str]):
+        for name in set(source) - optional:
+            rest = {key: value for key, value in source.items() if key != name}
+            assert problems_of(read, rest) == [f"{name} is missing"]
+
+    @pytest.mark.parametrize(("read", "source", "optional"), READERS)
+    def test_blanks_around_a_value_do_not_count(self, read: Any, source: dict[str, str], optional: set[str]):
+        assert read({name: f" {value}\n" for name, value in source.items()}) == read(source)
+
+    def test_an_empty_welcome_turns_it_off(self):
+        without = {name: value for name, value in RESPONDER.items() if name != "WELCOME_TEXT"}
+        assert ResponderSettings.read(without).sentences.welcome == ""
+
+    def test_zero_turns_the_interim_notice_off(self):
+        assert ResponderSettings.read(RESPONDER | {"INTERIM_AFTER_SECONDS": "0"}).interim_after_s == 0
+
+    @pytest.mark.parametrize(
+        ("base", "read"),
+        [
+            ("https://fastgpt.example.invalid", "https://fastgpt.example.invalid/api"),
+            ("https://fastgpt.example.invalid/", "https://fastgpt.example.invalid/api"),
+            ("https://fastgpt.example.invalid/api/", "https://fastgpt.example.invalid/api"),
+            ("http://127.0.0.1:8080/fastgpt/api", "http://127.0.0.1:8080/fastgpt/api"),
+        ],
+    )
+    def test_the_end_of_the_fastgpt_address_is_completed(self, base: str, read: Any):
+        assert ResponderSettings.read(RESPONDER | {"FASTGPT_BASE_URL": base}).fastgpt_base_url == read
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "qyapi.weixin.qq.com",
+            "ftp://qyapi.weixin.qq.com",
+            "https://",
+            "https:///cgi-bin",
+            "https://host/?a=1",
+            "https://host/?",
+            "https://host/#top",
+            "https://host/#",
+            "https://user:password@host",
+            "https://@host",
+            "https://host:port",
+            "https://host:0",
+            "https://host:70000",
+            "https://ho st",
+            "https://ho\nst",
+            "https://[::1",
+            "https://企业微信.invalid",
+        ],
+    )
+    def test_an_address_must_be_plain(self, url: str):
+        assert problems_of(ResponderSettings.read, RESPONDER | {"WECOM_API_BASE": url}) == [
+            "WECOM_API_BASE must be an http(s) address without a query"
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "low", "high"),
+        [
+            ("WECOM_AGENT_ID", 1, 2**31 - 1),
+            ("INBOX_MAX_RECEIVES", 1, 1000),
+            ("SESSION_TTL_SECONDS", 1, 86_400),
+            ("INTERIM_AFTER_SECONDS", 0, 100),
+        ],
+    )
+    def test_a_number_has_bounds(self, name: str, low: int, high: int):
+        for good in (low, high):
+            ResponderSettings.read(RESPONDER | {name: str(good)})
+        for bad in (str(low - 1), str(high + 1), "1.5", "five", "+5", "1e2", "５", "0x5", "1_0", "5" * 5000):
+            problems = problems_of(ResponderSettings.read, RESPONDER | {name: bad})
+            assert problems == [f"{name} must be a whole number from {low} to {high}"]
+
+    @pytest.mark.parametrize(
+        "corp_id", ["ww", "ab0a1b2c3d4e5f6a7b", "ww0a1b-2c3d", "ww" + "a" * 31, "WW0a1b2c3d4e5f6a7b"]
+    )
+    def test_a_corp_id_has_a_shape(self, corp_id: str):
+        assert problems_of(CallbackSettings.read, CALLBACK | {"WECOM_CORP_ID": corp_id}) == [
+            "WECOM_CORP_ID must be a corp id such as ww followed by 16 characters"
+        ]
+
+    @pytest.mark.parametrize("app_id", ["0123", "z" * 24, "0" * 25])
+    def test_an_app_id_has_a_shape(self, app_id: str):
+        assert problems_of(ResponderSettings.read, RESPONDER | {"FASTGPT_APP_ID": app_id}) == [
+            "FASTGPT_APP_ID must be 24 hexadecimal digits"
+        ]
+
+
+class TestSecrets:
+    def test_the_callbacks_are_read(self):
+        secrets = CallbackSecrets.read(WECOM, IDENTITY)
+        assert (secrets.token, secrets.encoding_aes_key, secrets.conversation_key) == ("QDG6eK", AES_KEY, "k" * 32)
+
+    def test_the_responders_are_read(self):
+        secrets = ResponderSecrets.read(WECOM, FASTGPT)
+        assert (secrets.wecom_secret, secrets.fastgpt_api_key) == ("an-invented-secret", "fastgpt-an-invented-key")
+
+    def test_the_problems_of_all_secrets_are_named_with_the_place(self):
+        assert problems_of(CallbackSecrets.read, {}, {}) == [
+            "WECOM_TOKEN (in the WeCom secret) is missing",
+            "WECOM_ENCODING_AES_KEY (in the WeCom secret) is missing",
+            "CONVERSATION_KEY (in the identity secret) is missing",
+        ]
+        assert problems_of(ResponderSecrets.read, {}, {}) == [
+            "WECOM_SECRET (in the WeCom secret) is missing",
+            "FASTGPT_API_KEY (in the FastGPT secret) is missing",
+        ]
+
+    @pytest.mark.parametrize("token", ["a" * 33, "with space", "with-dash", "é"])
+    def test_a_token_is_letters_and_digits(self, token: str):
+        assert problems_of(CallbackSecrets.read, WECOM | {"WECOM_TOKEN": token}, IDENTITY) == [
+            "WECOM_TOKEN (in the WeCom secret) must be 1 to 32 letters and digits"
+        ]
+
+    @pytest.mark.parametrize(
+        "key", [AES_KEY[:-1], AES_KEY + "C", AES_KEY + "=", "-" * 43, "é" * 43, AES_KEY[:-2] + "=="]
+    )
+    def test_an_aes_key_is_the_43_characters_that_wecom_shows(self, key: str):
+        assert problems_of(CallbackSecrets.read, WECOM | {"WECOM_ENCODING_AES_KEY": key}, IDENTITY) == [
+            "WECOM_ENCODING_AES_KEY (in the WeCom secret) must be the 43 characters that WeCom shows"
+        ]
+
+    @pytest.mark.parametrize("last", ["A", "B", "C", "D"])
+    def test_an_aes_key_may_have_spare_bits(self, last: Any):
+        CallbackSecrets.read(WECOM | {"WECOM_ENCODING_AES_KEY": "A" * 42 + last}, IDENTITY)
+
+    def test_a_conversation_key_is_long(self):
+        assert problems_of(CallbackSecrets.read, WECOM, {"CONVERSATION_KEY": "k" * 31}) == [
+            "CONVERSATION_KEY (in the identity secret) must be at least 32 characters"
+        ]
+
+    @pytest.mark.parametrize("value", [5, None, True, ["x"], {"a": "b"}])
+    def test_a_value_that_is_no_text_is_a_problem_not_a_crash(self, value: Any):
+        problems = problems_of(CallbackSecrets.read, WECOM | {"WECOM_TOKEN": value}, IDENTITY)
+        assert problems == ["WECOM_TOKEN (in the WeCom secret) must be a text"]
+
+    @pytest.mark.parametrize("value", ["with space", "tab\tinside", "密钥", "line\nbreak"])
+    def test_a_vendors_key_is_visible_ascii(self, value: Any):
+        assert problems_of(ResponderSecrets.read, {"WECOM_SECRET": value}, {"FASTGPT_API_KEY": value}) == [
+            "WECOM_SECRET (in the WeCom secret) must be printable ASCII without spaces",
+            "FASTGPT_API_KEY (in the FastGPT secret) must be printable ASCII without spaces",
+        ]
+
+
+class TestLocalRun:
+    def test_nothing_set_is_nothing_wrong(self):
+        assert local_problems({}) == []
+        assert local_problems({"WECOM_TOKEN": " ", "FRONTDESK_PORT": ""}) == []
+
+    def test_whole_vendors_are_nothing_wrong(self):
+        environ = {
+            "WECOM_CORP_ID": "ww0a1b2c3d4e5f6a7b",
+            "WECOM_AGENT_ID": "1000002",
+            **WECOM,
+            "FASTGPT_BASE_URL": "https://fastgpt.example.invalid/api",
+            "FASTGPT_APP_ID": "0123456789abcdef01234567",
+            **FASTGPT,
+            "WECOM_API_BASE": WECOM_API_BASE,
+            "SESSION_TTL_SECONDS": "900",
+            "SESSION_IDLE_SECONDS": "600",
+            "INTERIM_AFTER_SECONDS": "0",
+            "FRONTDESK_PORT": "8080",
+            "AWS_LOCAL_PORT": "4566",
+        }
+        assert local_problems(environ) == []
+
+    def test_half_a_vendor_is_told_what_the_other_half_is(self):
+        assert local_problems({"WECOM_CORP_ID": "ww0a1b2c3d4e5f6a7b"}) == [
+            "WECOM_AGENT_ID is missing",
+            "WECOM_SECRET is missing",
+            "WECOM_TOKEN is missing",
+            "WECOM_ENCODING_AES_KEY is missing",
+        ]
+        assert local_problems({"FASTGPT_API_KEY": "key"}) == [
+            "FASTGPT_BASE_URL is missing",
+            "FASTGPT_APP_ID is missing",
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "bounds"),
+        [
+            ("SESSION_TTL_SECONDS", "1 to 86400"),
+            ("SESSION_IDLE_SECONDS", "1 to 86400"),
+            ("INTERIM_AFTER_SECONDS", "0 to 100"),
+            ("FRONTDESK_PORT", "1 to 65535"),
+            ("AWS_LOCAL_PORT", "1 to 65535"),
+        ],
+    )
+    def test_a_number_out_of_bounds_is_told(self, name: str, bounds: str):
+        assert local_problems({name: "99999999"}) == [f"{name} must be a whole number from {bounds}"]
+
+    def test_all_problems_are_told_at_once(self):
+        problems = local_problems({"WECOM_API_BASE": "nowhere", "FRONTDESK_PORT": "http", "AWS_LOCAL_PORT": "0"})
+        assert [problem.split()[0] for problem in problems] == ["WECOM_API_BASE", "FRONTDESK_PORT", "AWS_LOCAL_PORT"]
+
+
+# Each kind of secret under each name: marked so that none can stand in our own sentences by chance.
+SECRETS = st.one_of(
+    st.text(min_size=1).map(lambda words: f"§{words}§"),
+    st.integers(10**17, 10**40).map(str),
+    st.from_regex(r"(ww|wx)[0-9]{20}[0-9a-zA-Z]{0,8}", fullmatch=True),
+    st.binary(min_size=32, max_size=32).map(lambda key: "0" + key.hex()),
+)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(RESPONDER | CALLBACK | ARCHIVER | WECOM | IDENTITY | FASTGPT, SECRETS)))
+def test_no_value_is_ever_told(values: dict[str, str]):
+    told = local_problems(values)
+    for read, count in (
+        (CallbackSettings.read, 1),
+        (ResponderSettings.read, 1),
+        (ArchiverSettings.read, 1),
+        (CallbackSecrets.read, 2),
+        (ResponderSecrets.read, 2),
+    ):
+        try:
+            read(*[values] * count)
+        except SettingsError as error:
+            told += [str(error), *error.problems]
+    text = "\n".join(told)
+    assert "WECOM_AGENT_ID must be" in text
+    assert "§" not in text
+    assert not [value for value in values.values() if value in text]
