@@ -85,7 +85,8 @@ def test_a_responder_that_dies_at_any_step_leaves_one_answer(
     step: str, stack: LocalStack, aws: Aws, wecom: Wecom, fastgpt: httpx.Client
 ):
     paragraphs = [f"{number}. " + "这一段说明我们的服务。" * 60 for number in range(1, SEGMENTS + 1)]
-    fastgpt.post("/answers", json={"match": LONG_QUESTION, "text": "\n\n".join(paragraphs)}).raise_for_status()
+    chunks = [paragraph + "\n\n" for paragraph in paragraphs]
+    fastgpt.post("/answers", json={"match": LONG_QUESTION, "chunks": chunks}).raise_for_status()
     customer = "crash-" + step.replace(" ", "-").replace(":", "-")
     wecom.post("members", {"userid": customer})
     event = an_event(customer, str(uuid4().int)[:18])
