@@ -108,6 +108,17 @@ def test_two_customers_have_a_conversation_each(run: Run):
     assert [message["conversation"] for message in found] == [LIN, WANG]
 
 
+def test_customers_keep_their_places_whoever_wrote_last(run: Run):
+    written = run.write("wang.qi", content="一")
+    run.window.lines.append(queued(written["msgid"], 1000))
+    run.until("customers", lambda value: value["conversation"])
+
+    with run.changes() as changes:
+        places = {customer["userid"]: customer["place"] for customer in next(changes)["customers"]}
+
+    assert places == {"lin.mei": 0, "wang.qi": 1, "chen.an": 2}
+
+
 def test_a_delivery_that_nobody_takes_is_told_with_its_attempts(run: Run):
     run.client.post("/wecom/_control/config", json={"max_attempts": 2, "retry_interval_s": 0.0})
     run.write("lin.mei", content="在吗")
