@@ -44,7 +44,11 @@ _IMPORTS = {
     ),
     "defusedxml": ("from defusedxml.ElementTree import fromstring",),
     "urllib3": ("import urllib3",),
-    "botocore's signer": ("from botocore.auth import SigV4Auth", "from botocore.awsrequest import AWSRequest"),
+    "our signer": ("from frontdesk.storage.sigv4 import signed_headers",),
+    "botocore's signer, which is not used": (
+        "from botocore.auth import SigV4Auth",
+        "from botocore.awsrequest import AWSRequest",
+    ),
 }
 _BOTO3 = ("import boto3", "boto3.client('sqs')")
 _EMPTY_HANDLER = ("def lambda_handler(event, context):", "    return {}")

@@ -23,7 +23,7 @@ NOT_IN_ANY_FUNCTION = {
 }
 ABSENT = {
     "callback": {
-        *("boto3", "botocore.client", "botocore.session", "botocore.loaders", "s3transfer"),
+        *("boto3", "botocore.auth", "botocore.client", "botocore.session", "botocore.loaders", "s3transfer"),
         *("requests", "pydantic", "gmssl", "markdown_it"),
         *("frontdesk.fastgpt", "frontdesk.conversation.answering", "frontdesk.storage.aws"),
     },

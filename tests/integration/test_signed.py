@@ -11,7 +11,8 @@ import pytest
 
 from frontdesk.errors import MisconfiguredError, TransientError
 from frontdesk.storage.inbox import SqsInbox, encode, queue_service
-from frontdesk.storage.signed import Credentials, SignedJson, pool
+from frontdesk.storage.signed import SignedJson, pool
+from frontdesk.storage.sigv4 import Credentials
 from tests.factories import inbound
 from tests.integration.scripted_peer import Peer, Talk, peer
 

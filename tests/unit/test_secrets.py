@@ -10,7 +10,7 @@ import urllib3
 
 from frontdesk.errors import MisconfiguredError, SettingsError, TransientError
 from frontdesk.storage.secrets import read_secret, secrets_manager
-from frontdesk.storage.signed import Credentials
+from frontdesk.storage.sigv4 import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -16,10 +16,13 @@ from botocore.awsrequest import AWSResponse
 from frontdesk.errors import MisconfiguredError, SettingsError, TransientError
 from frontdesk.storage.inbox import queue_service
 from frontdesk.storage.secrets import secrets_manager
-from frontdesk.storage.signed import Credentials, SignedJson, pool
+from frontdesk.storage.signed import SignedJson, pool
+from frontdesk.storage.sigv4 import Credentials
 from tests.fakes.queue import QUEUE_URL
 
-FROZEN = datetime(2026, 11, 22, 8, 30, 0, tzinfo=UTC)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:wecom-AbCdEf"
 TEMPORARY = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "a-session-token")
 LASTING = TEMPORARY._replace(token=None)
@@ -50,9 +53,14 @@ class ScriptedPool:
 
 
 @pytest.fixture
-def frozen_time(monkeypatch: pytest.MonkeyPatch):
-    """Stop the clock that botocore signs by."""
-    monkeypatch.setattr(auth, "get_current_datetime", lambda: FROZEN)
+def same_moment(monkeypatch: pytest.MonkeyPatch) -> Callable[[ScriptedPool], None]:
+    """Return what sets the clock that botocore signs by to the moment of a request of ours."""
+
+    def set_clock(http: ScriptedPool) -> None:
+        moment = datetime.strptime(http.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        monkeypatch.setattr(auth, "get_current_datetime", lambda: moment)
+
+    return set_clock
 
 
 def signed(http: Any, *, service: str = "sqs", credentials: Credentials = TEMPORARY) -> SignedJson:
@@ -101,10 +109,9 @@ def plain(headers: Any) -> dict[str, str]:
     }
 
 
-@pytest.mark.usefixtures("frozen_time")
 @pytest.mark.parametrize("credentials", [TEMPORARY, LASTING], ids=["temporary keys", "lasting keys"])
 class TestTheRequest:
-    def test_a_message_is_sent_as_aws_own_client_sends_it(self, credentials: Credentials):
+    def test_a_message_is_sent_as_aws_own_client_sends_it(self, credentials: Credentials, same_moment: Any):
         request = {
             "QueueUrl": QUEUE_URL,
             "MessageBody": '{"text":"你好 🙂"}',
@@ -113,15 +120,17 @@ class TestTheRequest:
         }
         http = ScriptedPool()
         signed(http, credentials=credentials).call("AmazonSQS.SendMessage", request)
+        same_moment(http)
         theirs = what_aws_own_client_sends("sqs", "send_message", request, credentials)
         assert (http.method, http.url, http.body) == (theirs.method, theirs.url, theirs.body)
         assert plain(http.headers) == plain(theirs.headers)
         assert "Signature=" in http.headers["Authorization"]
 
-    def test_a_secret_is_asked_for_as_aws_own_client_asks(self, credentials: Credentials):
+    def test_a_secret_is_asked_for_as_aws_own_client_asks(self, credentials: Credentials, same_moment: Any):
         request = {"SecretId": SECRET_ARN}
         http = ScriptedPool()
         signed(http, service="secretsmanager", credentials=credentials).call("secretsmanager.GetSecretValue", request)
+        same_moment(http)
         theirs = what_aws_own_client_sends("secretsmanager", "get_secret_value", request, credentials)
         assert (http.method, http.url, http.body) == (theirs.method, theirs.url, theirs.body)
         assert plain(http.headers) == plain(theirs.headers)

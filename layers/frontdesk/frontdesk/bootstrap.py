@@ -36,7 +36,8 @@ def reception() -> Reception:
     from frontdesk.settings import CallbackSecrets, CallbackSettings
     from frontdesk.storage.inbox import SqsInbox, queue_service
     from frontdesk.storage.secrets import read_secret, secrets_manager
-    from frontdesk.storage.signed import Credentials, pool
+    from frontdesk.storage.signed import pool
+    from frontdesk.storage.sigv4 import Credentials
 
     settings = CallbackSettings.read(os.environ)
     credentials = Credentials.read(os.environ)
@@ -88,7 +89,8 @@ def responder() -> Responder:
     from frontdesk.storage.ledger import DynamoLedger
     from frontdesk.storage.secrets import read_secret, secrets_manager
     from frontdesk.storage.sessions import DynamoSessions
-    from frontdesk.storage.signed import Credentials, pool
+    from frontdesk.storage.signed import pool
+    from frontdesk.storage.sigv4 import Credentials
     from frontdesk.storage.tokens import DynamoTokenStore
 
     settings = ResponderSettings.read(os.environ)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import urllib3
 
     from frontdesk.messages import Inbound
-    from frontdesk.storage.signed import Credentials
+    from frontdesk.storage.sigv4 import Credentials
 
 BODY_VERSION = 1
 
