@@ -43,4 +43,5 @@ def settings_in_force(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Return ``environ`` laid over the settings of `.env` in ``root``; empty values count as not set."""
     file = root / ".env"
     given = parse_dotenv(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return {name: value for name, value in {**given, **environ}.items() if value.strip()}
+    # Emptied one by one, so that a variable that is set to nothing does not hide the line of the file.
+    return {name: value for values in (given, environ) for name, value in values.items() if value.strip()}

@@ -77,7 +77,7 @@ class TestSettings:
 
     def test_the_environment_wins_and_empty_counts_as_not_set(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("A=file\nB=file\nC=\n")
-        assert settings_in_force(tmp_path, {"A": "environment", "D": " "}) == {"A": "environment", "B": "file"}
+        assert settings_in_force(tmp_path, {"A": "environment", "B": "", "D": " "}) == {"A": "environment", "B": "file"}
 
     def test_missing_settings_are_named_all_at_once(self) -> None:
         with pytest.raises(DeploymentError, match=r"WECOM_CORP_ID.*WECOM_SECRET.*FASTGPT_API_KEY"):

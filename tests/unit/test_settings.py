@@ -298,6 +298,12 @@ class TestLocalRun:
     def test_a_number_out_of_bounds_is_told(self, name: str, bounds: str):
         assert local_problems({name: "99999999"}) == [f"{name} must be a whole number from {bounds}"]
 
+    def test_a_session_must_be_archived_before_it_ends(self):
+        told = ["SESSION_IDLE_SECONDS must be less than SESSION_TTL_SECONDS"]
+        assert local_problems({"SESSION_IDLE_SECONDS": "900"}) == told
+        assert local_problems({"SESSION_TTL_SECONDS": "600"}) == told
+        assert local_problems({"SESSION_TTL_SECONDS": "1000", "SESSION_IDLE_SECONDS": "999"}) == []
+
     def test_all_problems_are_told_at_once(self):
         problems = local_problems({"WECOM_API_BASE": "nowhere", "FRONTDESK_PORT": "http", "AWS_LOCAL_PORT": "0"})
         assert [problem.split()[0] for problem in problems] == ["WECOM_API_BASE", "FRONTDESK_PORT", "AWS_LOCAL_PORT"]

@@ -313,6 +313,7 @@ def local_problems(environ: Mapping[str, str]) -> list[str]:
                 read(reader)
     if environ.get("WECOM_API_BASE", "").strip():
         reader.url("WECOM_API_BASE")
+    numbers = {"SESSION_TTL_SECONDS": 900, "SESSION_IDLE_SECONDS": 600}  # the template's defaults
     for name, low, high in (
         ("SESSION_TTL_SECONDS", 1, 86_400),
         ("SESSION_IDLE_SECONDS", 1, 86_400),
@@ -321,5 +322,7 @@ def local_problems(environ: Mapping[str, str]) -> list[str]:
         ("AWS_LOCAL_PORT", 1, 65_535),
     ):
         if environ.get(name, "").strip():
-            reader.integer(name, low, high)
+            numbers[name] = reader.integer(name, low, high)
+    if not reader.problems and numbers["SESSION_IDLE_SECONDS"] >= numbers["SESSION_TTL_SECONDS"]:
+        reader.problems.append("SESSION_IDLE_SECONDS must be less than SESSION_TTL_SECONDS")
     return reader.problems

@@ -1,7 +1,8 @@
 """The way of one message, told in log lines: what happened to it and when.
 
-Each line has `stage`, one of received · verified · queued · asked · first_words · answered · sent · archived, and
-`at_ms` (epoch milliseconds). The page of the local run and the log queries of the runbook read them.
+Each line has `stage`, one of queued · asked · first_words · answered · sent · archived, and `at_ms` (epoch
+milliseconds); the line of `queued` also tells when the message was received and verified. The page of the local
+run and the log queries of the runbook read them.
 """
 
 from __future__ import annotations
