@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from frontdesk.conversation.archiving import document_name
+from frontdesk.storage.items import from_session
+from tests import factories
 from tests.e2e.driver import IDLE_S, logged, wait_for
 
 if TYPE_CHECKING:
@@ -273,6 +276,27 @@ def test_an_idle_conversation_ends_up_in_the_archive(stack: LocalStack, aws: Aws
         lambda: logged(stack, aws, "ArchiverLogs", stage="archived", session_id=document["session_id"]),
     )
     assert line[0]["conversation"] == document["conversation"]
+
+
+def test_a_session_that_ttl_removed_unarchived_is_rescued_from_the_stream(stack: LocalStack, aws: Aws):
+    """The local AWS writes no stream record for a TTL removal, so the function is handed one of the right shape."""
+    session = factories.session(customer="rosa", version=2, archived_version=1, turns=(factories.turn(),))
+    record = {
+        "eventID": "1",
+        "eventName": "REMOVE",
+        "eventSource": "aws:dynamodb",
+        "userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"},
+        "dynamodb": {"SequenceNumber": "100", "StreamViewType": "OLD_IMAGE", "OldImage": from_session(session)},
+    }
+
+    answer = aws.client("lambda").invoke(
+        FunctionName=f"{stack.resources['ArchiverStreamFunction']}:live", Payload=json.dumps({"Records": [record]})
+    )
+
+    assert json.loads(answer["Payload"].read()) == {"batchItemFailures": []}
+    stored = aws.client("s3").get_object(Bucket=stack.resources["ArchiveBucket"], Key=document_name(session))
+    document = json.loads(stored["Body"].read())
+    assert (document["customer"], document["version"], len(document["turns"])) == ("rosa", 2, 1)
 
 
 def test_the_way_of_a_message_can_be_followed_in_the_logs(stack: LocalStack, aws: Aws, wecom: Wecom):
