@@ -44,7 +44,6 @@ _SCRUBBED = (
     "UNSUPPORTED_TEXT",
     "RESET_TEXT",
     "LAMBDA_",
-    "_HANDLER",
 )
 REGION = "us-east-1"
 _STAND_INS = {

@@ -13,10 +13,10 @@ import pytest
 from ops.deployment import LOCAL_PYTHON, ROOT, Target, build
 
 HANDLERS = {
-    "CallbackFunction": "lambda_handler",
-    "ResponderFunction": "lambda_handler",
-    "ArchiverFunction": "lambda_handler",
-    "ArchiverStreamFunction": "stream_handler",
+    "CallbackFunction": "handler",
+    "ResponderFunction": "handler",
+    "ArchiverFunction": "handler",
+    "ArchiverStreamFunction": "stream",
 }
 LAYERS = ("DependenciesLayer", "FrontdeskLayer")
 # Lambda's limit for a function and its layers, unzipped.
@@ -24,11 +24,10 @@ UNZIPPED_LIMIT_BYTES = 250 * 1024 * 1024
 MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}  # e_machine of an ELF file
 UNCHECKED_HASH = 0b01  # a .pyc that is never compared with its source: PEP 552
 PROGRAM = """
-import sys
+import importlib, sys
 sys.path[:0] = sys.argv[1:4]
 sys.dont_write_bytecode = True
-import handler
-assert callable(getattr(handler, sys.argv[4])), "no such entry"
+assert callable(importlib.import_module(sys.argv[4]).lambda_handler), "no such entry"
 for name, module in sorted(sys.modules.items()):
     print(name, getattr(module, "__file__", None) or "", sep="\\t")
 """
@@ -109,7 +108,7 @@ def _files(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("function", HANDLERS)
 def test_a_functions_folder_holds_its_handler_alone(artefacts: Path, function: str) -> None:
-    assert [path.name for path in _files(artefacts / function)] == ["handler.py"]
+    assert [path.name for path in _files(artefacts / function)] == [f"{HANDLERS[function]}.py"]
 
 
 def test_compiled_parts_are_for_the_processor(artefacts: Path, target: Target) -> None:

@@ -13,13 +13,14 @@ from frontdesk.bootstrap import Rescuer
 from frontdesk.conversation.archiving import Archiving
 from frontdesk.errors import TransientError
 from frontdesk.storage.items import from_session, to_session
-from functions.archiver import handler
+from functions.archiver import handler, stream
 from tests.factories import CHANNEL, NOW, session, turn
 from tests.fakes.clock import FakeClock
 from tests.fakes.stores import InMemoryArchive, InMemorySessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
     from frontdesk.records import Session
 
@@ -124,7 +125,7 @@ def test_a_shard_that_fails_fails_the_run_after_the_others_are_done(
 def test_what_ttl_removed_unarchived_is_archived(archive: InMemoryArchive, capsys: pytest.CaptureFixture[str]):
     removed = session(version=3, archived_version=2, turns=(turn(),))
 
-    answer = handler.stream_handler({"Records": [removal(removed)]}, None)
+    answer = stream.lambda_handler({"Records": [removal(removed)]}, None)
 
     assert answer == {"batchItemFailures": []}
     (kept,) = archive.documents.values()
@@ -135,7 +136,7 @@ def test_what_ttl_removed_unarchived_is_archived(archive: InMemoryArchive, capsy
 def test_what_was_archived_in_its_last_version_is_left_alone(
     archive: InMemoryArchive, capsys: pytest.CaptureFixture[str]
 ):
-    answer = handler.stream_handler({"Records": [removal(session(version=3, archived_version=3))]}, None)
+    answer = stream.lambda_handler({"Records": [removal(session(version=3, archived_version=3))]}, None)
 
     assert answer == {"batchItemFailures": []}
     assert archive.documents == {}
@@ -157,7 +158,7 @@ def test_only_what_ttl_removed_is_archived(archive: InMemoryArchive, differently
     if not differently.get("userIdentity", True):
         del record["userIdentity"]
 
-    assert handler.stream_handler({"Records": [record]}, None) == {"batchItemFailures": []}
+    assert stream.lambda_handler({"Records": [record]}, None) == {"batchItemFailures": []}
     assert archive.documents == {}
 
 
@@ -165,7 +166,7 @@ def test_the_stream_is_read_again_from_the_first_record_that_failed(archive: InM
     good = [removal(session(session_id=f"s{n}", version=1), number=n) for n in range(4)]
     del good[2]["dynamodb"]["OldImage"]["channel"]
 
-    answer = handler.stream_handler({"Records": good}, None)
+    answer = stream.lambda_handler({"Records": good}, None)
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
     assert sorted(document["session_id"] for document in archive.documents.values()) == ["s0", "s1"]
@@ -179,7 +180,7 @@ def test_an_archive_that_is_down_brings_the_record_again(monkeypatch: pytest.Mon
     rescuer = Rescuer(archiving=Archiving(archive=Down(), clock=FakeClock()), read=to_session)
     monkeypatch.setattr(bootstrap, "rescuer", lambda: rescuer)
 
-    answer = handler.stream_handler({"Records": [removal(session(version=1), number=7)]}, None)
+    answer = stream.lambda_handler({"Records": [removal(session(version=1), number=7)]}, None)
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "7"}]}
 
@@ -187,8 +188,8 @@ def test_an_archive_that_is_down_brings_the_record_again(monkeypatch: pytest.Mon
 def test_a_record_that_is_read_again_is_archived_once(archive: InMemoryArchive):
     event = {"Records": [removal(session(version=1))]}
 
-    handler.stream_handler(event, None)
-    handler.stream_handler(event, None)
+    stream.lambda_handler(event, None)
+    stream.lambda_handler(event, None)
 
     assert len(archive.writes) == 1
 
@@ -196,18 +197,15 @@ def test_a_record_that_is_read_again_is_archived_once(archive: InMemoryArchive):
 # -- the start -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("entry", "built"), [("handler.lambda_handler", ["archiver"]), ("handler.stream_handler", ["rescuer"])]
-)
+@pytest.mark.parametrize(("module", "built"), [(handler, ["archiver"]), (stream, ["rescuer"])])
 def test_each_function_builds_its_own_use_case_while_it_initialises(
-    monkeypatch: pytest.MonkeyPatch, entry: str, built: list[str]
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, built: list[str]
 ):
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "frontdesk-archiver")
-    monkeypatch.setenv("_HANDLER", entry)
     asked: list[str] = []
     for name in ("archiver", "rescuer"):
         monkeypatch.setattr(bootstrap, name, lambda name=name: asked.append(name))
 
-    runpy.run_path(handler.__file__)
+    runpy.run_path(str(module.__file__))
 
     assert asked == built

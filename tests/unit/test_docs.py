@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "frontdesk" / "frontdesk"
-SOURCES = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "functions").glob("*/handler.py"))]
+SOURCES = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "functions").glob("*/*.py"))]
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
@@ -230,7 +230,7 @@ class TestDeployment:
 
 class TestTelemetry:
     def test_every_metric_is_described_and_every_described_metric_is_written(self) -> None:
-        handlers = "\n".join(map(text_of, (ROOT / "functions").glob("*/handler.py")))
+        handlers = "\n".join(map(text_of, (ROOT / "functions").glob("*/*.py")))
         of_aws = {"Records", "OldImage", "SequenceNumber", "Service"}  # words of its events
         written = set(re.findall(r'"((?:[A-Z][a-z]+)+)"', handlers)) - of_aws
         described = {row[0].strip("`") for row in rows(section("## Metrics"))}
@@ -403,7 +403,11 @@ class TestBothLanguages:
         english, chinese = (quoted(text_of(page)) for page in READMES)
         assert english == chinese
         english_links, chinese_links = (
-            {(path, "" if path == "" else anchor) for path, anchor in links(page) if not path.startswith("README")}
+            {
+                (path.replace(".zh-CN.png", ".png"), "" if path == "" else anchor)
+                for path, anchor in links(page)
+                if not path.startswith("README")
+            }
             for page in READMES
         )
         assert english_links == chinese_links
