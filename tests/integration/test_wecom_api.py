@@ -131,6 +131,14 @@ def test_another_instance_sends_the_same_body(platform: Platform):
     assert paths(platform) == ["gettoken", "message/send", "message/send"]
 
 
+def test_an_endless_answer_is_composed_from_its_beginning(platform: Platform):
+    channel = WecomOutbound(api_for(platform))
+
+    segments = channel.compose("字" * 200_000)
+
+    assert "".join(segments) == "字" * 30_000
+
+
 def test_a_twin_that_looks_the_same_is_shown_as_well(platform: Platform):
     channel = WecomOutbound(api_for(platform))
     for n in range(3):

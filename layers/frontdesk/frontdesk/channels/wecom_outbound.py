@@ -14,6 +14,10 @@ DUPLICATE_WINDOW_S = 3600
 """For how long the same text to the same member is shown once: longer than any retry of a message takes, shorter than
 the time for which the conversation counts the twins that it tells apart by `WecomOutbound.distinct`."""
 
+# Several times what the longest answer shows. Reading hostile markdown takes more than linear time, and an answer
+# may have 256 KiB: ten seconds of a customer's patience would go into words that nobody is shown.
+_MOST_CHARACTERS = 30_000
+
 
 class WecomOutbound:
     """Sends texts of one self-built application to its members."""
@@ -24,8 +28,8 @@ class WecomOutbound:
         self._duplicate_window_s = duplicate_window_s
 
     def compose(self, markdown: str) -> tuple[str, ...]:
-        """Return ``markdown`` as text messages, none for a blank text."""
-        return tuple(wecom_text.split(wecom_text.render(markdown)))
+        """Return ``markdown``, or the first 30,000 characters of it, as text messages; none for a blank text."""
+        return tuple(wecom_text.split(wecom_text.render(markdown[:_MOST_CHARACTERS])))
 
     def distinct(self, text: str, n: int) -> str:
         """Return ``text`` made different from its ``n`` earlier twins, without a visible change."""
