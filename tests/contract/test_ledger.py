@@ -10,9 +10,9 @@ import pytest
 from frontdesk.errors import ConflictError, MisconfiguredError, TransientError
 from frontdesk.messages import Field, Pause
 from frontdesk.records import Pending
-from frontdesk.storage import aws, ledger
+from frontdesk.storage import ledger
 from frontdesk.storage.ledger import DynamoLedger
-from tests.contract.aws_in_memory import LEDGER, aws_in_memory, create_ledger
+from tests.contract.aws_in_memory import LEDGER, create_ledger
 from tests.factories import ANOTHER_CONVERSATION, CONVERSATION, CUSTOMER, NOW, WORDS, reply
 from tests.fakes import stores
 from tests.fakes.clock import FakeClock
@@ -31,12 +31,6 @@ DAY_S = 86_400
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock(NOW + 0.9)
-
-
-@pytest.fixture(scope="module")
-def dynamodb() -> Iterator[DynamoDBClient]:
-    with aws_in_memory():
-        yield aws.dynamodb()
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from frontdesk.errors import ConflictError, MisconfiguredError, TransientError
 from frontdesk.messages import Choice, Pause
 from frontdesk.records import Pending
-from frontdesk.storage import aws
 from frontdesk.storage.items import to_session
 from frontdesk.storage.sessions import SHARDS, DynamoSessions, shard_of
-from tests.contract.aws_in_memory import SESSIONS, aws_in_memory, create_sessions
+from tests.contract.aws_in_memory import SESSIONS, create_sessions
 from tests.factories import ANOTHER_CONVERSATION, CONVERSATION, NOW, SESSION_ID, session, turn
 from tests.fakes.stores import InMemorySessions
 
@@ -24,12 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     Store = InMemorySessions | DynamoSessions
-
-
-@pytest.fixture(scope="module")
-def dynamodb() -> Iterator[DynamoDBClient]:
-    with aws_in_memory():
-        yield aws.dynamodb()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from frontdesk.errors import FrontdeskError, MisconfiguredError, PermanentError,
 from tests.factories import outbound
 from tests.fakes.tokens import InMemoryTokenStore
 from tests.integration.scripted_peer import Talk, peer
-from tests.integration.simulators.wecom_platform import AGENT_ID, CORP_ID, SECRET, eventually, running
+from tests.integration.simulators.wecom_platform import AGENT_ID, CORP_ID, SECRET, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 MEMBER = "lin.mei"
 TEXT = "您的订单 8812 已发货。"
 WITHIN_S = 20.0
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Platform]:
-    with running() as platform:
-        yield platform
 
 
 @pytest.fixture

@@ -5,21 +5,12 @@ from __future__ import annotations
 import json
 import re
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.simulators.wecom_platform import AGENT_ID, CORP_ID, SECRET, Platform, eventually, running
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Platform]:
-    with running() as started:
-        yield started
+from tests.integration.simulators.wecom_platform import AGENT_ID, CORP_ID, SECRET, Platform, eventually
 
 
 @pytest.fixture

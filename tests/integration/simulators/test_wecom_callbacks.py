@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.sax.saxutils import escape
 
 import pytest
@@ -18,22 +18,7 @@ from tests.integration.simulators.wecom_platform import (
     Platform,
     Script,
     eventually,
-    running,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Platform]:
-    with running() as started:
-        yield started
-
-
-@pytest.fixture
-def platform(server: Platform) -> Platform:
-    return server.renewed()
 
 
 @pytest.fixture

@@ -34,25 +34,11 @@ from tests.integration.simulators.wecom_platform import (
     MovableClock,
     Platform,
     eventually,
-    running,
     settings,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from starlette.requests import Request
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Platform]:
-    with running() as started:
-        yield started
-
-
-@pytest.fixture
-def platform(server: Platform) -> Platform:
-    return server.renewed()
 
 
 def said(userid: str, content: str) -> Entry:

@@ -8,27 +8,19 @@ The body is versioned JSON, because during a deployment old and new code read ea
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from frontdesk.storage.signed import SignedJson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import urllib3
 
     from frontdesk.messages import Inbound
+    from frontdesk.storage.signed import JsonService
     from frontdesk.storage.sigv4 import Credentials
 
 BODY_VERSION = 1
-
-
-class JsonService(Protocol):
-    """An AWS service called by operation name."""
-
-    def call(self, target: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the operation's answer; raises `TransientError` or `PermanentError`."""
 
 
 def queue_service(queue_url: str, *, region: str, credentials: Credentials, http: urllib3.PoolManager) -> SignedJson:

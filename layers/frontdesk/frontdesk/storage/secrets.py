@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import urllib3
 
-    from frontdesk.storage.inbox import JsonService
+    from frontdesk.storage.signed import JsonService
     from frontdesk.storage.sigv4 import Credentials
 
 _SUFFIX = {"aws-cn": "amazonaws.com.cn"}

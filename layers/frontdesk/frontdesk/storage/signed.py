@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import urllib3
@@ -43,6 +43,13 @@ _PASSING = (
     "InternalFailure",
     "InternalError",
 )
+
+
+class JsonService(Protocol):
+    """An AWS service called by operation name."""
+
+    def call(self, target: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the operation's answer; raises `TransientError` or `PermanentError`."""
 
 
 class SignedJson:
