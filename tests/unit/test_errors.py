@@ -10,6 +10,7 @@ import pytest
 from frontdesk import errors
 from frontdesk.errors import (
     ConflictError,
+    ErasedError,
     ForbiddenCallbackError,
     FrontdeskError,
     MalformedCallbackError,
@@ -18,6 +19,7 @@ from frontdesk.errors import (
     RejectedCallbackError,
     SettingsError,
     TransientError,
+    UnopenableError,
 )
 
 CLASSES = [each for _, each in inspect.getmembers(errors, inspect.isclass)]
@@ -41,6 +43,8 @@ def test_the_codes_that_runbooks_look_for_do_not_change():
         "ForbiddenCallbackError": "callback_forbidden",
         "MalformedCallbackError": "callback_malformed",
         "MalformedMessageError": "message_malformed",
+        "UnopenableError": "unopened",
+        "ErasedError": "erased",
         "ConflictError": "conflict",
         "TransientError": "transient",
         "PermanentError": "permanent",
@@ -59,7 +63,15 @@ def test_the_drawing_of_the_tree_is_the_tree():
     assert MisconfiguredError.__mro__[1] is PermanentError
 
 
-@pytest.mark.parametrize("each", [c for c in CLASSES if c is not SettingsError])
+@pytest.mark.parametrize("key_id", ["k1", "c0123456789ab", ""])
+def test_what_does_not_open_names_the_key(key_id: str):
+    error = UnopenableError("a value does not open", key_id=key_id)
+    assert (error.key_id, error.code, error.retryable) == (key_id, "unopened", False)
+    assert isinstance(ErasedError("gone", key_id=key_id), UnopenableError)
+    assert UnopenableError("text", key_id="k1", code="special").code == "special"
+
+
+@pytest.mark.parametrize("each", [c for c in CLASSES if c not in {SettingsError, UnopenableError, ErasedError}])
 def test_a_code_given_to_one_error_is_its_own_alone(each: type[FrontdeskError]):
     usual = each.code
     error = each("text", code="special")

@@ -8,6 +8,8 @@ The tree::
     │   ├── ForbiddenCallbackError      signature, timestamp or receiver: HTTP 403
     │   └── MalformedCallbackError      size, XML, base64, padding: HTTP 400
     ├── MalformedMessageError       a queue message that no release of ours wrote
+    ├── UnopenableError             a sealed value does not open: a key is missing, or it was altered or moved
+    │   └── ErasedError                 … because its customer's key was destroyed on purpose
     ├── ConflictError               somebody else saved first: read again
     ├── TransientError              trying again, later, can help
     └── PermanentError              trying again cannot help; a person or a change must
@@ -66,6 +68,25 @@ class MalformedMessageError(FrontdeskError):
     """A queue message that cannot be read: it belongs in the dead-letter queue."""
 
     code = "message_malformed"
+
+
+class UnopenableError(FrontdeskError):
+    """A sealed value does not open. It is never taken for an empty one.
+
+    ``key_id`` names the key that would be needed, or was used; empty where the value does not even tell.
+    """
+
+    code = "unopened"
+
+    def __init__(self, text: str, *, key_id: str, code: str | None = None) -> None:
+        super().__init__(text, code=code)
+        self.key_id = key_id
+
+
+class ErasedError(UnopenableError):
+    """The key that opens it was destroyed, because its customer was erased."""
+
+    code = "erased"
 
 
 class ConflictError(FrontdeskError):

@@ -129,3 +129,57 @@ class Sentences:
     fallback: str
     unsupported: str
     reset: str
+
+
+class Action(StrEnum):
+    """What a rule does with words it finds, the strongest first."""
+
+    BLOCK = "block"  # they are not passed on; a given sentence is said instead
+    HANDOFF = "handoff"  # a person is to go on; a given sentence is said instead
+    MASK = "mask"  # the span is made unreadable
+    TAG = "tag"  # it is noted, nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule that found something, at ``text[start:end]`` of what was judged. It holds no words itself."""
+
+    rule_id: str
+    action: Action
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rules say of a text. ``text`` is what may be passed on, its masked spans replaced.
+
+    ``sentence`` is what is said instead when `decided_by` is a rule that blocks or hands over; ``rules_version``
+    names the rule set that judged.
+    """
+
+    text: str
+    findings: tuple[Finding, ...] = ()
+    sentence: str = ""
+    rules_version: str = ""
+
+    @property
+    def decided_by(self) -> Finding | None:
+        """The finding that keeps the text from being passed on, if one does: blocking goes before handing over."""
+        for action in (Action.BLOCK, Action.HANDOFF):
+            for finding in self.findings:
+                if finding.action is action:
+                    return finding
+        return None
+
+
+# A placeholder such as ``[手机号1]`` and what it stands for, in the order of their first appearance.
+Placeholders = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """A text whose personal data stand as placeholders; ``placeholders`` are all of the conversation so far."""
+
+    text: str
+    placeholders: Placeholders = ()
