@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SECRET = "MarkedWordsOfACustomer"
+PHONE, EMAIL, CARD = "13812345678", "chen.xiao@example.com", "6222021234567890128"
 
 
 @pytest.fixture
@@ -173,6 +174,86 @@ class TestLogging:
         assert build_logger({}) is build_logger({}) is fresh_logger
         assert fresh_logger.name == LOGGER_NAME
         assert len(fresh_logger.handlers) == 1
+
+
+class TestRedaction:
+    """The last wall: for the day when somebody logs what nobody should."""
+
+    def test_the_message_its_fields_and_what_is_in_them_are_redacted(
+        self, log: logging.Logger, log_lines: Callable[[], Any]
+    ):
+        log.info(
+            "asked by %s",
+            PHONE,
+            extra={
+                "who": f"mail {EMAIL}",
+                "nested": {"list": [PHONE, ("x", {EMAIL})], PHONE: 1},
+                "number": int(PHONE),
+                "raw": PHONE.encode(),
+                "url": "/send?access_token=MarkedToken",
+            },
+        )
+        (line,) = log_lines()
+        assert line["message"] == "asked by [redacted phone]"
+        assert line["who"] == "mail [redacted e-mail]"
+        assert line["nested"] == {
+            "list": ["[redacted phone]", ["x", ["[redacted e-mail]"]]],
+            "[redacted phone]": 1,
+        }
+        assert (line["number"], line["raw"]) == ("[redacted phone]", "b'[redacted phone]'")
+        assert line["url"] == "/send?access_token=[redacted secret]"
+
+    def test_a_message_that_is_json_or_a_mapping_is_redacted_too(
+        self, log: logging.Logger, log_lines: Callable[[], Any]
+    ):
+        log.info(f'{{"from": "{EMAIL}"}}')  # noqa: G004  # what a careless line does
+        log.info({"from": EMAIL})
+        log.info(PHONE)
+        assert [line["message"] for line in log_lines()] == [
+            {"from": "[redacted e-mail]"},
+            {"from": "[redacted e-mail]"},
+            "[redacted phone]",
+        ]
+
+    def test_so_are_the_texts_of_our_own_errors(self, log: logging.Logger, log_lines: Callable[[], Any]):
+        log.error("failed", exc_info=TransientError(f"{PHONE} was slow"))
+        assert log_lines()[0]["exception"] == "frontdesk.errors.TransientError: [redacted phone] was slow"
+
+    def test_an_error_in_a_field_is_told_by_type(self, log: logging.Logger, log_lines: Callable[[], Any]):
+        log.info("failed", extra={"foreign": ValueError(SECRET), "ours": TransientError(f"no {EMAIL}")})
+        (line,) = log_lines()
+        assert line["foreign"] == "builtins.ValueError"
+        assert line["ours"] == "frontdesk.errors.TransientError: no [redacted e-mail]"
+
+    def test_ids_and_times_stay_though_they_could_pass_for_a_card(
+        self, log: logging.Logger, log_lines: Callable[[], Any]
+    ):
+        ids = dict.fromkeys(("message_id", "conversation", "session_id", "question_id", "build"), CARD)
+        log.info("queued", extra={**ids, "at_ms": int(CARD), "other": CARD})
+        (line,) = log_lines()
+        assert {name: line[name] for name in ids} == ids
+        assert line["at_ms"] == int(CARD)
+        assert line["other"] == "[redacted card]"
+
+    def test_such_a_name_covers_no_more_than_an_id(self, log: logging.Logger, log_lines: Callable[[], Any]):
+        log.info("queued", extra={"message_id": [PHONE], "nested": {"message_id": PHONE}})
+        (line,) = log_lines()
+        assert line["message_id"] == ["[redacted phone]"]
+        assert line["nested"] == {"message_id": "[redacted phone]"}
+
+    def test_numbers_and_nothing_stay_what_they_are(self, log: logging.Logger, log_lines: Callable[[], Any]):
+        values = {"count": 3, "share": 0.5, "ok": True, "bytes": 10**12, "less": -(10**12), "list": [None]}
+        log.info("done", extra=values)
+        (line,) = log_lines()
+        assert {name: line[name] for name in values} == values
+
+    def test_what_holds_itself_is_told_once_and_redacted(self, log: logging.Logger, log_lines: Callable[[], Any]):
+        loop: list[Any] = [PHONE]
+        loop.append(loop)
+        log.info("done", extra={"loop": loop})
+        (line,) = log_lines()
+        assert PHONE not in json.dumps(line)
+        assert line["loop"][1][1][0] == "[redacted phone]"
 
 
 def emitted(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

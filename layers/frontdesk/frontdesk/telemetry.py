@@ -1,8 +1,9 @@
 """Logger, metrics and redaction: the only module that knows Powertools' core.
 
 Every log line is one JSON object. It may hold digests, ids, codes and durations; never a secret, a customer's
-words or a customer's id. Two walls keep that true: code logs only fields it names, and an exception is logged
-by type and place, its text only when it is one of ours (`FrontdeskError` texts hold nothing of that kind).
+words or a customer's id. Three walls keep that true: code logs only fields it names; an exception is logged by type
+and place, its text only when it is one of ours (`FrontdeskError` texts hold nothing of that kind); and whatever is
+about to be written passes through `redact`, but for the fields that hold ids by design.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import MetricUnit
 
 from frontdesk.errors import FrontdeskError
+from frontdesk.protection.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,15 +27,40 @@ if TYPE_CHECKING:
 NAMESPACE = "Frontdesk"
 LOGGER_NAME = "frontdesk"
 _MILLISECONDS = frozenset({"FirstResponseTime", "ResponseTime", "ModelTime"})
+# Ids and times by design. A message id has 19 digits and can pass for a bank card.
+_AS_THEY_ARE = frozenset(
+    {
+        "at_ms",
+        "build",
+        "cold_start",
+        "conversation",
+        "function_arn",
+        "function_memory_size",
+        "function_name",
+        "function_request_id",
+        "location",
+        "message_id",
+        "question_id",
+        "session_id",
+        "timestamp",
+        "xray_trace_id",
+    }
+)
+_DEEPEST = 8  # levels of what is logged; below, and in what holds itself, a value is told by its text
+_FEWEST_DIGITS = 10**10
 
 
 class SafeFormatter(LambdaPowertoolsFormatter):
-    """Powertools' JSON lines, with exceptions told by type and place only."""
+    """Powertools' JSON lines, redacted, with exceptions told by type and place only."""
 
     def serialize(self, log: Any) -> str:
         """Return ``log`` as JSON. An exception's notes are left out: anybody can put anything into them."""
-        log.pop("exception_notes", None)
-        line: str = super().serialize(log)
+        safe = {
+            redact(name): value if name in _AS_THEY_ARE and isinstance(value, str | int) else _redacted(value)
+            for name, value in log.items()
+            if name != "exception_notes"
+        }
+        line: str = super().serialize(safe)
         return line
 
     def formatException(  # noqa: N802  # the standard library's name
@@ -43,6 +70,22 @@ class SafeFormatter(LambdaPowertoolsFormatter):
         if ei[1] is None:
             return ""
         return "\nwhich led to\n".join("\n".join(_described(error)) for error in reversed(_chain(ei[1])))
+
+
+def _redacted(value: Any, depth: int = 0) -> Any:
+    """Return ``value`` for JSON, each text in it redacted, at whatever depth."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        written = redact(str(value)) if abs(value) >= _FEWEST_DIGITS else ""
+        return written if written.startswith("[") else value
+    if isinstance(value, BaseException):
+        return redact(list(_described(value))[-1])
+    if depth < _DEEPEST and isinstance(value, dict):
+        return {redact(str(name)): _redacted(each, depth + 1) for name, each in value.items()}
+    if depth < _DEEPEST and isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(each, depth + 1) for each in value]
+    return redact(str(value))
 
 
 def _chain(error: BaseException) -> list[BaseException]:
