@@ -1,0 +1,280 @@
+"""What the company allows to be asked and to be said: a set of rules that judges, and the set that is in force.
+
+Judging never fails and never waits long. The rules come from a file that people write: when the newest one cannot
+be used, or cannot be reached, the last good ones go on, and whoever built this is told.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from frontdesk.errors import FrontdeskError, SettingsError
+from frontdesk.messages import Action, Finding, Verdict
+from frontdesk.protection.masking import Masker
+from frontdesk.protection.rule_file import Direction, Rule, RulesError, read_rule_file
+from frontdesk.protection.rule_search import KeywordSearch, PatternSearch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from frontdesk.protection.rule_file import RuleFileContent
+    from frontdesk.protection.rule_search import Hit
+
+__all__ = ["CurrentRules", "Direction", "Rule", "RuleFiles", "RuleSet", "RuleText", "RulesError", "packaged_rules"]
+
+# What masked words are replaced by. It tells nothing of their length, and means nothing in Markdown.
+MASK = "＊＊＊"
+# Processor time, as `regex` counts it, too; a usual pattern takes some microseconds.
+_EACH_PATTERN_S = 0.01
+_ALL_PATTERNS_S = 0.1
+_KEEP_S = 30.0
+_MOST_EARLIER = 20
+_STRENGTH = {action: rank for rank, action in enumerate(Action)}
+
+
+def _nobody(_rule_id: str) -> None:
+    """Hear of a rule that ran out of time, and do nothing."""
+
+
+class RuleSet:
+    """One version of the rules. Many threads may use it."""
+
+    def __init__(
+        self,
+        content: RuleFileContent,
+        *,
+        on_timeout: Callable[[str], None] = _nobody,
+        clock: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """``on_timeout`` is called with the id of a rule whose pattern ran out of time and so found nothing.
+
+        ``clock`` counts this thread's processor time: on a busy machine a pattern has as much of it as on an idle one.
+        """
+        self.version = content.version
+        self.rules = content.rules
+        try:
+            self.masker = Masker(content.private_patterns)
+        except SettingsError as error:
+            raise RulesError(error.problems) from None
+        self._on_timeout = on_timeout
+        self._keywords = KeywordSearch(
+            (number, keyword, rule.substring) for number, rule in enumerate(self.rules) for keyword in rule.keywords
+        )
+        self._patterns = {
+            direction: PatternSearch(
+                [
+                    (number, pattern)
+                    for number, rule in enumerate(self.rules)
+                    if direction in rule.applies_to
+                    for pattern in rule.patterns
+                ],
+                each_s=_EACH_PATTERN_S,
+                all_s=_ALL_PATTERNS_S,
+                clock=clock,
+            )
+            for direction in Direction
+        }
+
+    @classmethod
+    def read(
+        cls,
+        text: str,
+        *,
+        on_timeout: Callable[[str], None] = _nobody,
+        clock: Callable[[], float] = time.thread_time,
+    ) -> RuleSet:
+        """Return the rules that ``text`` writes down. Raises `RulesError` with every problem."""
+        return cls(read_rule_file(text), on_timeout=on_timeout, clock=clock)
+
+    def judge_question(self, text: str) -> Verdict:
+        """Return what the rules say of the customer's words."""
+        return self._judge(text, Direction.QUESTION)
+
+    def judge_answer(self, text: str) -> Verdict:
+        """Return what the rules say of the whole of an answer, before it is cut into messages."""
+        return self._judge(text, Direction.ANSWER)
+
+    def _judge(self, text: str, direction: Direction) -> Verdict:
+        hits = {hit for hit in self._keywords.find(text) if direction in self.rules[hit[0]].applies_to}
+        hits.update(self._patterns[direction].find(text, self._late))
+        findings = tuple(
+            Finding(self.rules[number].id, self.rules[number].action, start, end)
+            for number, start, end in sorted(_widest(hits), key=self._order)
+        )
+        verdict = Verdict(_masked(text, findings), findings, rules_version=self.version)
+        decided = verdict.decided_by
+        if decided is None:
+            return verdict
+        sentence = next(rule.sentence for rule in self.rules if rule.id == decided.rule_id)
+        return Verdict(verdict.text, findings, sentence, self.version)
+
+    def _order(self, hit: Hit) -> tuple[int, Hit]:
+        """Sort the strongest action first, then as the rules stand in the file, then as the words in the text."""
+        return _STRENGTH[self.rules[hit[0]].action], hit
+
+    def _late(self, number: int) -> None:
+        self._on_timeout(self.rules[number].id)
+
+
+def _widest(hits: Iterable[Hit]) -> Iterator[Hit]:
+    """Yield ``hits`` without those that lie within another one of the same owner."""
+    owner, reach = -1, -1
+    for hit in sorted(hits, key=lambda each: (each[0], each[1], -each[2])):
+        if hit[0] != owner or hit[2] > reach:
+            owner, _, reach = hit
+            yield hit
+
+
+def _masked(text: str, findings: Iterable[Finding]) -> str:
+    """Return ``text`` with each span that is to be masked, or several that touch, replaced by one mark."""
+    spans = sorted((each.start, each.end) for each in findings if each.action is Action.MASK)
+    pieces: list[str] = []
+    done = 0
+    for start, end in spans:
+        if start > done or not pieces:
+            pieces += [text[done:start], MASK]
+        done = max(done, end)
+    return "".join([*pieces, text[done:]])
+
+
+@cache
+def packaged_text() -> str:
+    """Return the file of the rules that are in force where the company has none of its own."""
+    return Path(__file__).with_name("default_rules.yaml").read_text(encoding="utf-8")
+
+
+def packaged_rules(*, on_timeout: Callable[[str], None] = _nobody) -> RuleSet:
+    """Return the rules that are in force where the company has none of its own."""
+    return RuleSet.read(packaged_text(), on_timeout=on_timeout)
+
+
+class RuleText(Protocol):
+    """One version of the file: ``etag`` changes with its text and is empty when there is no file."""
+
+    @property
+    def text(self) -> str:
+        """What it says; what is no UTF-8 in it stands as lone surrogates."""
+
+    @property
+    def etag(self) -> str:
+        """What tells it from another text."""
+
+    @property
+    def version_id(self) -> str:
+        """What people find it by."""
+
+
+class RuleFiles(Protocol):
+    """Where the file of rules is kept. Raises a `FrontdeskError` when it cannot be reached."""
+
+    def newest(self, known: str) -> RuleText | None:
+        """Return the file as it is, ``None`` when its etag is ``known`` still."""
+
+    def earlier(self) -> Iterator[RuleText]:
+        """Yield the versions before the newest one, the newest first."""
+
+
+class CurrentRules:
+    """The rules in force, read again when they are ``keep_s`` seconds old. Many threads may use it.
+
+    While one thread reads, the others go on with what they have.
+    """
+
+    def __init__(
+        self,
+        *,
+        files: RuleFiles,
+        clock: Callable[[], float],
+        on_broken: Callable[[FrontdeskError, str], None],
+        on_timeout: Callable[[str], None] = _nobody,
+        keep_s: float = _KEEP_S,
+    ) -> None:
+        """``clock`` counts seconds, also while the process is frozen; ``on_timeout`` is as in `RuleSet`.
+
+        ``on_broken`` hears once of each newest version that cannot be used, with its id, and once of each time that
+        the files go out of reach, with an empty id.
+        """
+        self._files = files
+        self._clock = clock
+        self._on_broken = on_broken
+        self._on_timeout = on_timeout
+        self._keep_s = keep_s
+        self._reading = threading.Lock()
+        self._rules: RuleSet | None = None
+        self._due = 0.0
+        self._chosen = False  # whether the rules in force were chosen, not just taken because nothing could be read
+        self._known = ""
+        self._told: set[str] = set()
+        self._reachable = True
+
+    def current(self) -> RuleSet:
+        """Return the rules in force. Waits for them at the first call only, unless it is its turn to read."""
+        rules = self._rules
+        if rules is None:
+            with self._reading:
+                return self._rules or self._read_again()
+        if self._clock() < self._due or not self._reading.acquire(blocking=False):
+            return rules
+        try:
+            return self._read_again()
+        finally:
+            self._reading.release()
+
+    def judge_question(self, text: str) -> Verdict:
+        """Return what the rules in force say of the customer's words."""
+        return self.current().judge_question(text)
+
+    def judge_answer(self, text: str) -> Verdict:
+        """Return what the rules in force say of the whole of an answer."""
+        return self.current().judge_answer(text)
+
+    def _read_again(self) -> RuleSet:
+        """Return the rules in force after looking for newer ones."""
+        self._due = self._clock() + self._keep_s
+        try:
+            newest = self._files.newest(self._known)
+            if newest is not None:
+                self._take(newest)
+        except FrontdeskError as error:
+            if self._reachable:
+                self._reachable = False
+                self._on_broken(error, "")
+        else:
+            self._reachable = True
+        if self._rules is None:
+            self._rules = packaged_rules(on_timeout=self._on_timeout)
+        return self._rules
+
+    def _take(self, newest: RuleText) -> None:
+        """Put ``newest`` in force, or the best there is instead. Raises when an earlier version is out of reach."""
+        if not newest.etag:
+            if self._known or not self._chosen:
+                self._rules = packaged_rules(on_timeout=self._on_timeout)
+        else:
+            try:
+                self._rules = self._read(newest)
+            except RulesError as error:
+                if newest.version_id not in self._told:
+                    self._told.add(newest.version_id)
+                    self._on_broken(error, newest.version_id)
+                if not self._chosen:
+                    self._rules = self._earlier()
+        self._chosen = True
+        self._known = newest.etag
+
+    def _earlier(self) -> RuleSet:
+        """Return the newest earlier version that is good, the packaged rules where none is."""
+        for file in islice(self._files.earlier(), _MOST_EARLIER):
+            try:
+                return self._read(file)
+            except RulesError:
+                continue
+        return packaged_rules(on_timeout=self._on_timeout)
+
+    def _read(self, file: RuleText) -> RuleSet:
+        return RuleSet.read(file.text, on_timeout=self._on_timeout)
