@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import requests
 
 from bench.aws_recorder import AwsRecorder
-from bench.messages import batch_event
+from bench.messages import KEYRING, batch_event
 from bench.rie import Function
 from bench.sampling import MeasurementError
 
@@ -48,6 +48,7 @@ class Desk:
         secrets = {
             "WecomSecret": {"WECOM_SECRET": given["WECOM_SECRET"]},
             "FastgptSecret": {"FASTGPT_API_KEY": given["FASTGPT_API_KEY"]},
+            "KeyringSecret": {"SM4_KEYRING": KEYRING},
         }
         arns = {
             name: vault.create_secret(Name=f"{self._name}-{name}", SecretString=json.dumps(values))["ARN"]

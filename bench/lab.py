@@ -103,15 +103,16 @@ class Lab:
 
     @cached_property
     def resources(self) -> dict[str, str]:
-        """The template's tables, bucket and secrets in the emulator, by logical id; without queue or functions."""
+        """The template's tables and buckets in the emulator, by logical id; without queue or functions."""
         tables = self.aws.client("dynamodb")
-        for name in ("Sessions", "Ledger"):
+        for name in ("Sessions", "Ledger", "CustomerKeys", "Audit"):
             tables.create_table(TableName=name, **table_properties(self.template["Resources"][name]["Properties"]))
-        self.aws.client("s3").create_bucket(Bucket="archive")
+        for bucket in ("archive", "rules"):
+            self.aws.client("s3").create_bucket(Bucket=bucket)
         return {
-            "Sessions": "Sessions",
-            "Ledger": "Ledger",
+            **{name: name for name in ("Sessions", "Ledger", "CustomerKeys", "Audit")},
             "ArchiveBucket": "archive",
+            "RulesBucket": "rules",
             "Inbox": f"{self.aws.endpoint_url}/000000000000/inbox.fifo",
         }
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from frontdesk.messages import Inbound, Kind
+from frontdesk.protection.sealing import Keyring
 from frontdesk.storage.inbox import encode
 from simulators.wecom.callback import CallbackWriter
 from simulators.wecom.settings import WecomSettings
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from ops.local.vendors import Vendors
 
+KEYRING = "00112233445566778899aabbccddeeff"
+"""The keyring of every function that is measured: one invented key."""
 WORDS = "你好，我上周三在你们这里买的保温杯，订单 8812，到现在还没有收到，可以帮我查一下到哪里了吗？谢谢！"
 
 
@@ -105,7 +108,7 @@ def _record(number: int, sender: str, words: str) -> dict[str, Any]:
     return {
         "messageId": str(uuid4()),
         "receiptHandle": f"receipt-{number}",
-        "body": encode(inbound),
+        "body": encode(inbound, Keyring.read(KEYRING)),
         "attributes": {
             "ApproximateReceiveCount": "1",
             "MessageGroupId": conversation,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from frontdesk.messages import Inbound, Kind, ModelAnswer, Outbound, Question, Received, Sentences
-from frontdesk.records import Reply, Session, Turn
+from frontdesk.records import CustomerKey, Reply, SealedSession, Session, Turn
+from tests.fakes import seals
 
 NOW = 1_790_000_000  # epoch seconds
 NOW_MS = NOW * 1000
@@ -107,6 +108,23 @@ def session(**differently: Any) -> Session:
             "opened_at": NOW,
             "last_activity_at": NOW,
             "expires_at": NOW + 900,
+            **differently,
+        }
+    )
+
+
+def sealed_session(**differently: Any) -> SealedSession:
+    """Return a session as the archiver sees it; ``differently`` is the session's."""
+    return seals.sealed(session(**differently))
+
+
+def customer_key(**differently: Any) -> CustomerKey:
+    """Return the keys of one customer, one of them, never saved; what stands for it is wrapped by nobody."""
+    return CustomerKey(
+        **{
+            "conversation": CONVERSATION,
+            "current": "c0123456789ab",
+            "wrapped": {"c0123456789ab": "s1.k1.a-wrapped-key-in-name-only"},
             **differently,
         }
     )

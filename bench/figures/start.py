@@ -17,7 +17,7 @@ from py_compile import PycInvalidationMode
 from typing import TYPE_CHECKING
 
 from bench.aws_stub import AwsStub
-from bench.messages import CallbackMaker, gateway_event
+from bench.messages import KEYRING, CallbackMaker, gateway_event
 from bench.rie import Function
 from bench.sampling import MeasurementError, in_turns, median
 from bench.table import Goal, Row
@@ -78,6 +78,7 @@ def measure(lab: Lab) -> list[Row]:
     secrets = {
         "wecom": {name: given[name] for name in ("WECOM_SECRET", "WECOM_TOKEN", "WECOM_ENCODING_AES_KEY")},
         "identity": {"CONVERSATION_KEY": "0123456789abcdef0123456789abcdef"},
+        "keyring": {"SM4_KEYRING": KEYRING},
     }
     with AwsStub(secrets) as aws:
         functions = _functions(lab, aws.url)
@@ -92,7 +93,7 @@ def measure(lab: Lab) -> list[Row]:
                 return total_ms
 
         in_turns({name: partial(first_invoke, name) for name in functions}, rounds=_ROUNDS)
-        if aws.calls["SendMessage"] != 2 * (_ROUNDS + 1) or aws.calls["GetSecretValue"] != 2 * (_ROUNDS + 1):
+        if aws.calls["SendMessage"] != 2 * (_ROUNDS + 1) or aws.calls["GetSecretValue"] != 3 * (_ROUNDS + 1):
             raise MeasurementError(f"unexpected calls: {dict(aws.calls)}")
     counted = {name: each[-_ROUNDS:] for name, each in starts.items()}
     return [*_first_invoke(counted), *_imports(counted)]
@@ -101,7 +102,12 @@ def measure(lab: Lab) -> list[Row]:
 def _functions(lab: Lab, aws_url: str) -> dict[str, Function]:
     environ = lab.environment(
         "CallbackFunction",
-        {"WecomSecret": "wecom", "IdentitySecret": "identity", "Inbox": f"{aws_url}/000000000000/inbox.fifo"},
+        {
+            "WecomSecret": "wecom",
+            "IdentitySecret": "identity",
+            "KeyringSecret": "keyring",
+            "Inbox": f"{aws_url}/000000000000/inbox.fifo",
+        },
     )
     environ["AWS_ENDPOINT_URL"] = aws_url
     ours = Function(folder=lab.built / "CallbackFunction", layers=lab.layers, environ=environ, timeout_s=5)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from frontdesk import bootstrap, telemetry
 from frontdesk.conversation.answering import Result
-from frontdesk.errors import FrontdeskError, MalformedMessageError
+from frontdesk.errors import ErasedError, FrontdeskError, MalformedMessageError, UnopenableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,10 +27,13 @@ _BACKOFF_S = (5, 15, 45, 120)  # after the first, second, third … failed attem
 _COUNTED = {
     Result.ANSWERED: "Answered",
     Result.FALLBACK: "Fallback",
+    Result.BLOCKED: "Blocked",
+    Result.HANDOFF: "Handoff",
     Result.DUPLICATE: "Duplicate",
     Result.UNDELIVERABLE: "Failed",
     Result.DEAD: "Failed",
 }
+_UNOPENED = {UnopenableError.code, ErasedError.code}
 _log = telemetry.build_logger()
 _workers = ThreadPoolExecutor(max_workers=_BATCH, thread_name_prefix="conversation")
 if bootstrap.in_lambda():
@@ -52,6 +55,12 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             _log.error("message malformed", exc_info=error, extra={"code": error.code})
             failed.append((record, 0))
             continue
+        except UnopenableError as error:
+            # Its key may come back within its attempts; then it is answered, and if not it is a dead letter.
+            _log.error("message unopened", exc_info=error, extra={"code": error.code, "key_id": error.key_id})
+            telemetry.emit_metrics("system", {"Unopened": [1]})
+            failed.append((record, _backoff_s(int(record["attributes"]["ApproximateReceiveCount"]))))
+            continue
         records[id(received)] = record
         conversations[received.inbound.conversation].append(received)
     answered = _workers.map(lambda batch: responder.answering.answer(batch, deadline=deadline), conversations.values())
@@ -71,8 +80,11 @@ def _wait_s(outcome: Outcome) -> int:
     """Return after how many seconds the queue shall hand the message out again."""
     if outcome.result is Result.DEAD:
         return 0  # its attempts are used up: the sooner it is among the dead letters, the sooner people know
-    step = min(outcome.received.attempt, len(_BACKOFF_S)) - 1
-    return max(_BACKOFF_S[step], ceil(outcome.retry_after_s))
+    return max(_backoff_s(outcome.received.attempt), ceil(outcome.retry_after_s))
+
+
+def _backoff_s(attempt: int) -> int:
+    return _BACKOFF_S[min(attempt, len(_BACKOFF_S)) - 1]
 
 
 def _count(outcomes: Iterable[Outcome]) -> None:
@@ -81,6 +93,8 @@ def _count(outcomes: Iterable[Outcome]) -> None:
         metrics = values[outcome.received.inbound.channel]
         if outcome.result in _COUNTED:
             metrics[_COUNTED[outcome.result]].append(1)
+        if outcome.code in _UNOPENED:
+            values["system"]["Unopened"].append(1)
         if outcome.misconfigured:
             metrics["Misconfigured"].append(1)
         for name, sample in (

@@ -136,7 +136,7 @@ class LocalAws:
             resource["LogicalResourceId"]: resource["PhysicalResourceId"]
             for resource in self.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
         }
-        self._apply_what_was_dropped(resources)
+        self._apply_what_was_dropped(resources, parameters)
         return resources
 
     def _with_known_build_id(self, built: Path, build_id: str) -> Path:
@@ -160,36 +160,61 @@ class LocalAws:
         copy.write_text(text.replace(declaration, f"{declaration}    Default: '{build_id}'\n"), encoding="utf-8")
         return copy
 
-    def _apply_what_was_dropped(self, resources: Mapping[str, str]) -> None:
-        """Give the tables the template's time-to-live and backups, which ministack drops, and see that they hold."""
-        client = self.client("dynamodb")
+    def _apply_what_was_dropped(self, resources: Mapping[str, str], parameters: Mapping[str, str]) -> None:
+        """Give tables and buckets what ministack drops of the template, and see that it holds.
+
+        These are time-to-live and backups of the tables, and the lock of the bucket that nothing is removed from.
+        """
+        dynamodb, s3 = self.client("dynamodb"), self.client("s3")
         for name, resource in load_template(ROOT / "template.yaml")["Resources"].items():
-            if resource["Type"] != "AWS::DynamoDB::Table":
-                continue
-            table = resources[name]
-            wanted = resource["Properties"]
-            client.update_time_to_live(
-                TableName=table,
-                TimeToLiveSpecification=wanted["TimeToLiveSpecification"],
-            )
-            client.update_continuous_backups(
-                TableName=table,
-                PointInTimeRecoverySpecification=wanted["PointInTimeRecoverySpecification"],
-            )
-            _require_agreement(client, table, wanted["TimeToLiveSpecification"]["AttributeName"])
+            wanted = resource.get("Properties", {})
+            if resource["Type"] == "AWS::DynamoDB::Table":
+                _complete_table(dynamodb, resources[name], wanted)
+            elif resource["Type"] == "AWS::S3::Bucket" and "ObjectLockConfiguration" in wanted:
+                _lock_bucket(s3, resources[name], _with_values(wanted["ObjectLockConfiguration"], parameters))
 
 
-def _require_agreement(client: Any, table: str, attribute: str) -> None:
+def _with_values(node: Any, parameters: Mapping[str, str]) -> Any:
+    """Return ``node`` of the template with the parameters it refers to; whole numbers become numbers."""
+    if isinstance(node, dict):
+        if set(node) == {"Ref"}:
+            value = parameters[node["Ref"]]
+            return int(value) if value.isdecimal() else value
+        return {name: _with_values(each, parameters) for name, each in node.items()}
+    return node
+
+
+def _complete_table(client: Any, table: str, wanted: Mapping[str, Any]) -> None:
+    lifetime = wanted.get("TimeToLiveSpecification")
+    if lifetime:
+        client.update_time_to_live(TableName=table, TimeToLiveSpecification=lifetime)
+    client.update_continuous_backups(
+        TableName=table,
+        PointInTimeRecoverySpecification=wanted["PointInTimeRecoverySpecification"],
+    )
+    expected = ("ENABLED", lifetime["AttributeName"]) if lifetime else ("DISABLED", None)
     deadline = time.monotonic() + _AGREE_LIMIT_S
-    while True:
-        try:
-            lifetime = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
-            backups = client.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
-        except (BotoCoreError, ClientError) as exc:
-            raise DeploymentError(f"{table} cannot be described: {exc}") from exc
-        recovery = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
-        if (lifetime["TimeToLiveStatus"], lifetime.get("AttributeName"), recovery) == ("ENABLED", attribute, "ENABLED"):
-            return
+    while not _agrees(client, table, expected):
         if time.monotonic() > deadline:
             raise DeploymentError(f"{table} did not take the template's time-to-live and backups")
         time.sleep(0.2)
+
+
+def _agrees(client: Any, table: str, lifetime: tuple[str, str | None]) -> bool:
+    try:
+        found = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+        backups = client.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
+    except (BotoCoreError, ClientError) as exc:
+        raise DeploymentError(f"{table} cannot be described: {exc}") from exc
+    recovery = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+    return (found["TimeToLiveStatus"], found.get("AttributeName")) == lifetime and recovery == "ENABLED"
+
+
+def _lock_bucket(client: Any, bucket: str, wanted: Mapping[str, Any]) -> None:
+    try:
+        client.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=wanted)
+        found = client.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+    except (BotoCoreError, ClientError) as exc:
+        raise DeploymentError(f"{bucket} cannot be locked: {exc}") from exc
+    if found != wanted:
+        raise DeploymentError(f"{bucket} did not take the template's object lock")

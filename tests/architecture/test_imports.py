@@ -4,7 +4,8 @@ functions → bootstrap, telemetry, errors, messages, and the outcome words of c
 bootstrap → everything below
 conversation → messages, records, errors, itself                   (knows no vendor, no AWS)
 channels, fastgpt, protection, storage → messages, records, errors, third parties, itself
-settings, telemetry → messages, errors
+settings → messages, errors
+telemetry → errors, and the redaction of protection
 records → messages
 messages, errors → standard library
 """
@@ -33,7 +34,7 @@ PARTS: dict[str, set[str]] = {
     "messages": set(),
     "records": {"messages"},
     "settings": {"messages", "errors"},
-    "telemetry": {"errors"},
+    "telemetry": {"errors", "protection"},  # the log's redaction
     "conversation": WORDS | {"conversation"},
     "channels": WORDS | {"channels"},
     "fastgpt": WORDS | {"fastgpt"},
@@ -46,7 +47,7 @@ THIRD_PARTIES: dict[str, set[str]] = {
     "telemetry": {"aws_lambda_powertools"},
     "channels": {"cryptography", "defusedxml", "markdown_it", "requests"},
     "fastgpt": {"requests", "urllib3"},
-    "protection": {"gmssl"},
+    "protection": {"ahocorasick_rs", "cryptography", "gmssl", "regex", "yaml"},
     "storage": {"boto3", "botocore", "pydantic", "urllib3"},
 }
 TYPES_ONLY = {"storage": {"mypy_boto3_dynamodb", "mypy_boto3_s3", "mypy_boto3_sqs"}}

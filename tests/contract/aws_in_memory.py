@@ -1,4 +1,4 @@
-"""DynamoDB and S3 in this process, and the two tables as the deployment makes them.
+"""DynamoDB and S3 in this process, and the tables as the deployment makes them.
 
 A client takes long to build, so each module of tests has one, and each test its own tables.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SESSIONS = "frontdesk-sessions"
 LEDGER = "frontdesk-ledger"
+CUSTOMER_KEYS = "frontdesk-customer-keys"
 
 
 @contextmanager
@@ -65,4 +66,14 @@ def create_ledger(client: DynamoDBClient) -> None:
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+    )
+
+
+def create_customer_keys(client: DynamoDBClient) -> None:
+    """Create the CustomerKeys table."""
+    client.create_table(
+        TableName=CUSTOMER_KEYS,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "conversation", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "conversation", "KeyType": "HASH"}],
     )

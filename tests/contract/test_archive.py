@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Store = InMemoryArchive | S3Archive
 
 BUCKET = "frontdesk-archive"
-NAME = "sessions/dt=2026-11-22/channel=wecom_app/1790000000000-0123456789abcdef.json"
+NAME = "sessions/dt=2026-11-22/channel=wecom_app/conversation=5f0c2a9be1d34786a1b2c3d4e5f60718/1790000000000-0123456789abcdef.json"
 
 
 @pytest.fixture(scope="module")

@@ -10,22 +10,32 @@ import pytest
 from botocore import xform_name
 from moto import mock_aws
 
+from frontdesk.errors import UnopenableError
 from frontdesk.messages import Inbound, Kind
+from frontdesk.protection.sealing import Keyring
 from frontdesk.storage.inbox import BODY_VERSION, SqsInbox, encode
 from frontdesk.storage.inbox_records import read_record, retry_later
 from tests.factories import ANOTHER_CONVERSATION, CONVERSATION, inbound, sqs_record
 from tests.fakes.queue import QUEUE_URL, InMemoryQueue
+from tests.fakes.seals import FakeRing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# What release 0.1.0 writes. It must stay readable as long as such a message can be in a queue: four days, or
-# fourteen among the dead letters. A new version gets a golden body of its own beside this one.
+# What each release wrote, sealed with an invented key. It must stay readable as long as such a message can be in a
+# queue: four days, or fourteen among the dead letters. A new version gets a golden body of its own beside these.
 GOLDEN_V1 = (
     '{"v":1,"channel":"wecom_app","conversation":"5f0c2a9be1d34786a1b2c3d4e5f60718",'
     '"message_id":"7011223344556677889","sender":"lin.mei","kind":"location","sent_at":1790000000,'
     '"received_at_ms":1790000000250,"text":"","details":{"Location_X":"31.2","Label":"上海"}}'
 )
+GOLDEN_V2 = (
+    '{"v":2,"channel":"wecom_app","conversation":"5f0c2a9be1d34786a1b2c3d4e5f60718",'
+    '"message_id":"7011223344556677889","kind":"location","sent_at":1790000000,"received_at_ms":1790000000250,'
+    '"sealed":"s1.k1.50IS6ekiu5y_KIkpz56J9Dm0EvOvk8UBLnJ9QtZ0fyBcsR8g5nIVQQlMVaOfozIJaiPgFEa6WhZw1fbyjnnS6LK_9'
+    'YDC3mAi7fiGr25Bpl5i5zjV7XAVyE3doZnHRCZ8NQ3veM5C2pQQbOg"}'
+)
+RING = Keyring.read("00112233445566778899aabbccddeeff")
 GOLDEN_INBOUND = Inbound(
     channel="wecom_app",
     conversation="5f0c2a9be1d34786a1b2c3d4e5f60718",
@@ -107,21 +117,23 @@ def ids_in(queue: InMemory | Moto, group: str) -> list[str]:
 
 
 def test_a_message_put_is_a_message_read(queue: InMemory | Moto):
-    SqsInbox(queue.service, queue.url).put(inbound(details={"Label": "上海 🙂"}))
+    SqsInbox(queue.service, queue.url, seals=FakeRing()).put(inbound(details={"Label": "上海 🙂"}))
     ((group, body),) = queue.bodies()
     assert group == CONVERSATION
-    assert read_record(sqs_record(body), max_receives=5).inbound == inbound(details={"Label": "上海 🙂"})
+    assert read_record(sqs_record(body), max_receives=5, seals=FakeRing()).inbound == inbound(
+        details={"Label": "上海 🙂"}
+    )
 
 
 def test_a_message_put_twice_is_there_once_even_when_it_arrived_later(queue: InMemory | Moto):
-    inbox = SqsInbox(queue.service, queue.url)
+    inbox = SqsInbox(queue.service, queue.url, seals=FakeRing())
     inbox.put(inbound())
     inbox.put(inbound(received_at_ms=inbound().received_at_ms + 5000))
     assert ids_in(queue, CONVERSATION) == [inbound().message_id]
 
 
 def test_messages_of_one_conversation_stay_in_order(queue: InMemory | Moto):
-    inbox = SqsInbox(queue.service, queue.url)
+    inbox = SqsInbox(queue.service, queue.url, seals=FakeRing())
     for number in range(7):
         inbox.put(inbound(message_id=str(number)))
         inbox.put(inbound(message_id=f"other-{number}", conversation=ANOTHER_CONVERSATION))
@@ -133,14 +145,14 @@ def test_messages_of_one_conversation_stay_in_order(queue: InMemory | Moto):
 
 def test_the_same_id_in_two_conversations_is_two_messages():
     queue = InMemory()  # moto knows no deduplication scope: it drops an id that any group has had
-    inbox = SqsInbox(queue.service, queue.url)
+    inbox = SqsInbox(queue.service, queue.url, seals=FakeRing())
     inbox.put(inbound())
     inbox.put(inbound(conversation=ANOTHER_CONVERSATION))
     assert [group for group, _ in queue.bodies()] == [CONVERSATION, ANOTHER_CONVERSATION]
 
 
 def test_the_same_words_twice_are_two_messages(queue: InMemory | Moto):
-    inbox = SqsInbox(queue.service, queue.url)
+    inbox = SqsInbox(queue.service, queue.url, seals=FakeRing())
     inbox.put(inbound(message_id="1"))
     inbox.put(inbound(message_id="2"))
     assert ids_in(queue, CONVERSATION) == ["1", "2"]
@@ -148,38 +160,77 @@ def test_the_same_words_twice_are_two_messages(queue: InMemory | Moto):
 
 def test_the_longest_ids_fit(queue: InMemory | Moto):
     longest = inbound(message_id=f"{CONVERSATION}-{'9' * 20}-{'e' * 64}")
-    SqsInbox(queue.service, queue.url).put(longest)
+    SqsInbox(queue.service, queue.url, seals=FakeRing()).put(longest)
     assert ids_in(queue, CONVERSATION) == [longest.message_id]
 
 
 def test_a_text_of_2048_bytes_fits(queue: InMemory | Moto):
-    SqsInbox(queue.service, queue.url).put(inbound(text="🙂" * 512))
+    SqsInbox(queue.service, queue.url, seals=FakeRing()).put(inbound(text="🙂" * 512))
     ((_, body),) = queue.bodies()
-    assert json.loads(body)["text"] == "🙂" * 512
+    assert len(body.encode()) < 256 * 1024
+    assert read_record(sqs_record(body), max_receives=5, seals=FakeRing()).inbound.text == "🙂" * 512
+
+
+def test_nothing_of_a_customer_is_readable_in_the_queue(queue: InMemory | Moto):
+    message = inbound(details={"Label": "上海"})
+    SqsInbox(queue.service, queue.url, seals=FakeRing()).put(message)
+    ((_, body),) = queue.bodies()
+    assert not {"sender", "text", "details"} & json.loads(body).keys()
+    for words in (message.sender, message.text, "上海"):
+        assert words not in body
+        assert json.dumps(words)[1:-1] not in body
 
 
 def test_a_failed_message_is_there_again_at_once_when_its_wait_is_nothing():
     with mock_aws():
         queue = Moto()
-        SqsInbox(queue.service, queue.url).put(inbound())
+        SqsInbox(queue.service, queue.url, seals=FakeRing()).put(inbound())
         (message,) = queue.receive()
         assert queue.receive() == []
         retry_later(queue.client, queue.url, [(message["ReceiptHandle"], 0)])
         (again,) = queue.receive()
         assert again["Body"] == message["Body"]
         record = sqs_record(again["Body"]) | {"attributes": again["Attributes"]}
-        assert read_record(record, max_receives=2).last_attempt
+        assert read_record(record, max_receives=2, seals=FakeRing()).last_attempt
 
 
-def test_this_release_writes_the_body_of_version_1():
-    assert BODY_VERSION == 1
-    assert encode(GOLDEN_INBOUND) == GOLDEN_V1
+@pytest.mark.parametrize("golden", [GOLDEN_V1, GOLDEN_V2])
+def test_this_release_reads_what_each_release_wrote(golden: str):
+    assert read_record(sqs_record(golden), max_receives=5, seals=RING).inbound == GOLDEN_INBOUND
 
 
-def test_this_release_reads_the_body_of_version_1():
-    assert read_record(sqs_record(GOLDEN_V1), max_receives=5).inbound == GOLDEN_INBOUND
+def test_this_release_writes_the_body_of_version_2():
+    assert BODY_VERSION == 2
+    written, golden = json.loads(encode(GOLDEN_INBOUND, RING)), json.loads(GOLDEN_V2)
+    sealed, was_sealed = written.pop("sealed"), golden.pop("sealed")
+    place = ("inbox", GOLDEN_INBOUND.conversation, GOLDEN_INBOUND.message_id)
+    assert list(written) == list(golden)
+    assert written == golden
+    assert RING.open(sealed, *place) == RING.open(was_sealed, *place)
+    assert sealed != was_sealed
 
 
-def test_a_body_with_fields_of_a_later_release_is_read_by_this_one():
-    later = json.dumps({**json.loads(GOLDEN_V1), "language": "zh", "attachments": [{"url": "u"}]})
-    assert read_record(sqs_record(later), max_receives=5).inbound == GOLDEN_INBOUND
+@pytest.mark.parametrize("golden", [GOLDEN_V1, GOLDEN_V2])
+def test_a_body_with_fields_of_a_later_release_is_read_by_this_one(golden: str):
+    later = json.dumps({**json.loads(golden), "language": "zh", "attachments": [{"url": "u"}]})
+    assert read_record(sqs_record(later), max_receives=5, seals=RING).inbound == GOLDEN_INBOUND
+
+
+@pytest.mark.parametrize(
+    "differently",
+    [{"message_id": "7011223344556677880"}, {"conversation": "0" * 32}, {"sealed": ""}, {"sealed": "s1.k7.AAAA"}],
+)
+def test_a_body_whose_words_do_not_open_is_not_read_without_them(differently: dict[str, str]):
+    body = json.dumps({**json.loads(GOLDEN_V2), **differently})
+    with pytest.raises(UnopenableError):
+        read_record(sqs_record(body), max_receives=5, seals=RING)
+
+
+def test_a_body_that_does_not_open_names_the_key_that_is_lacking():
+    with pytest.raises(UnopenableError) as caught:
+        read_record(
+            sqs_record(GOLDEN_V2),
+            max_receives=5,
+            seals=Keyring.read({"current": "k8", "keys": {"k8": "0" * 32}}),
+        )
+    assert caught.value.key_id == "k1"

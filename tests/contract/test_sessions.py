@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from frontdesk.errors import ConflictError, MisconfiguredError, TransientError
+from frontdesk.errors import ConflictError, MisconfiguredError, TransientError, UnopenableError
 from frontdesk.messages import Choice, Pause
 from frontdesk.records import Pending
 from frontdesk.storage.items import to_session
-from frontdesk.storage.sessions import SHARDS, DynamoSessions, shard_of
+from frontdesk.storage.sessions import SHARDS, DynamoIdleSessions, DynamoSessions, shard_of
 from tests.contract.aws_in_memory import SESSIONS, create_sessions
-from tests.factories import ANOTHER_CONVERSATION, CONVERSATION, NOW, SESSION_ID, session, turn
+from tests.factories import (
+    ANOTHER_CONVERSATION,
+    CONVERSATION,
+    CUSTOMER,
+    NOW,
+    SESSION_ID,
+    sealed_session,
+    session,
+    turn,
+)
+from tests.fakes.seals import FakeSeals, sealed
 from tests.fakes.stores import InMemorySessions
 
 if TYPE_CHECKING:
@@ -22,7 +32,20 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    Store = InMemorySessions | DynamoSessions
+
+class DynamoStore:
+    """Both sides of the table: the responder's, with the words, and the archiver's, which sees them sealed."""
+
+    shards = DynamoIdleSessions.shards
+
+    def __init__(self, client: DynamoDBClient, table: str = SESSIONS) -> None:
+        sessions = DynamoSessions(client, table, seals=FakeSeals())
+        self.latest, self.get, self.save = sessions.latest, sessions.get, sessions.save
+        idle_sessions = DynamoIdleSessions(client, table)
+        self.idle, self.mark_archived = idle_sessions.idle, idle_sessions.mark_archived
+
+
+Store = InMemorySessions | DynamoStore
 
 
 @pytest.fixture
@@ -36,7 +59,7 @@ def client(dynamodb: DynamoDBClient) -> Iterator[DynamoDBClient]:
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "in memory":
         return InMemorySessions()
-    return DynamoSessions(request.getfixturevalue("client"), SESSIONS)
+    return DynamoStore(request.getfixturevalue("client"))
 
 
 def idle(store: Store, *, before: int = NOW + 10**6) -> list[str]:
@@ -46,6 +69,7 @@ def idle(store: Store, *, before: int = NOW + 10**6) -> list[str]:
 def test_a_session_is_read_as_it_was_saved(store: Store):
     pending = Pending(Pause("哪一个？", choices=(Choice("甲", "a"),)), asked_again=True)
     written = session(turns=(turn(), turn(question_id="2", confidence=None)), pending=pending, welcomed=True, chat_no=2)
+    written = replace(written, placeholders=(("[手机号1]", "13900000000"),))
 
     saved = store.save(written)
 
@@ -128,10 +152,21 @@ def test_every_idle_session_is_in_one_shard_and_a_shard_has_any_number(store: St
     assert {each.session_id for each in store.idle(5, before=NOW)} >= set(crowded)
 
 
+def test_the_archiver_sees_a_session_with_its_words_sealed(store: Store):
+    saved = store.save(session(turns=(turn(),), placeholders=(("[手机号1]", "13900000000"),), turns_dropped=2))
+
+    (seen,) = [each for shard in range(store.shards) for each in store.idle(shard, before=NOW)]
+
+    assert seen == sealed(saved)
+    assert seen.words.keys() == {"sealed"}
+    for words in (CUSTOMER, turn().question, turn().answer, "13900000000"):
+        assert words not in str(seen)
+
+
 def test_an_archived_session_leaves_the_index_and_comes_back_with_its_next_save(store: Store):
     saved = store.save(session())
 
-    store.mark_archived(saved)
+    store.mark_archived(sealed(saved))
     archived = store.get(CONVERSATION, SESSION_ID)
     assert archived == replace(saved, archived_version=1)
     assert idle(store) == []
@@ -143,7 +178,7 @@ def test_an_archived_session_leaves_the_index_and_comes_back_with_its_next_save(
 
 def test_a_session_read_before_it_was_archived_can_still_be_saved(store: Store):
     saved = store.save(session())
-    store.mark_archived(saved)
+    store.mark_archived(sealed(saved))
 
     again = store.save(saved)
 
@@ -157,7 +192,7 @@ def test_a_session_that_came_back_is_not_marked_archived(store: Store):
     changed = store.save(saved)
 
     with pytest.raises(ConflictError):
-        store.mark_archived(saved)
+        store.mark_archived(sealed(saved))
 
     assert store.get(CONVERSATION, SESSION_ID) == changed
     assert idle(store) == [SESSION_ID]
@@ -165,7 +200,7 @@ def test_a_session_that_came_back_is_not_marked_archived(store: Store):
 
 def test_a_session_that_is_gone_is_not_marked_archived(store: Store):
     with pytest.raises(ConflictError):
-        store.mark_archived(session(version=1))
+        store.mark_archived(sealed_session(version=1))
 
     assert store.get(CONVERSATION, SESSION_ID) is None
 
@@ -173,8 +208,8 @@ def test_a_session_that_is_gone_is_not_marked_archived(store: Store):
 def test_a_session_that_is_archived_twice_is_archived(store: Store):
     saved = store.save(session())
 
-    store.mark_archived(saved)
-    store.mark_archived(saved)
+    store.mark_archived(sealed(saved))
+    store.mark_archived(sealed(saved))
 
     assert idle(store) == []
 
@@ -183,7 +218,7 @@ def test_a_session_that_is_archived_twice_is_archived(store: Store):
 
 
 def test_an_item_has_the_attributes_that_ttl_and_index_read(client: DynamoDBClient):
-    DynamoSessions(client, SESSIONS).save(session())
+    DynamoStore(client).save(session())
 
     (item,) = client.scan(TableName=SESSIONS)["Items"]
 
@@ -194,40 +229,70 @@ def test_an_item_has_the_attributes_that_ttl_and_index_read(client: DynamoDBClie
 
 
 def test_an_archived_item_has_nothing_in_the_index(client: DynamoDBClient):
-    store = DynamoSessions(client, SESSIONS)
-    store.mark_archived(store.save(session()))
+    store = DynamoStore(client)
+    store.mark_archived(sealed(store.save(session())))
 
     assert client.scan(TableName=SESSIONS, IndexName="idle")["Items"] == []
     (item,) = client.scan(TableName=SESSIONS)["Items"]
     assert "idle_shard" not in item
-    assert to_session(item).archived_version == 1
+    assert to_session(item, FakeSeals()).archived_version == 1
 
 
 def test_an_item_of_an_earlier_release_is_read_and_one_of_a_later_keeps_what_is_unknown_here(client: DynamoDBClient):
-    store = DynamoSessions(client, SESSIONS)
+    store = DynamoStore(client)
     store.save(session())
     (item,) = client.scan(TableName=SESSIONS)["Items"]
-    earlier = {
-        name: value for name, value in item.items() if name not in {"welcomed", "turns", "chat_no", "turns_dropped"}
-    }
+    earlier = {name: value for name, value in item.items() if name not in {"welcomed", "chat_no", "turns_dropped"}}
     client.put_item(TableName=SESSIONS, Item=earlier | {"mood": {"S": "good"}})
 
     read = store.latest(CONVERSATION)
     assert read == session(version=1)
-    store.mark_archived(read)
+    store.mark_archived(sealed(read))
 
     (item,) = client.scan(TableName=SESSIONS)["Items"]
     assert item["mood"] == {"S": "good"}
 
 
+def test_nothing_of_a_customer_is_readable_in_an_item(client: DynamoDBClient):
+    DynamoStore(client).save(session(turns=(turn(),), pending=Pending(Pause("哪一个？"))))
+
+    (item,) = client.scan(TableName=SESSIONS)["Items"]
+
+    assert not {"customer", "turns", "pending", "placeholders"} & item.keys()
+    for words in (CUSTOMER, turn().question, turn().answer, "哪一个"):
+        assert words not in str(item)
+
+
+def test_words_that_do_not_open_are_not_taken_for_none(client: DynamoDBClient):
+    store = DynamoStore(client)
+    store.save(session(session_id="moved"))
+    (item,) = client.scan(TableName=SESSIONS)["Items"]
+    client.put_item(TableName=SESSIONS, Item=item | {"session_id": {"S": SESSION_ID}})
+    client.delete_item(TableName=SESSIONS, Key={"conversation": {"S": CONVERSATION}, "session_id": {"S": "moved"}})
+
+    for read in (lambda: store.latest(CONVERSATION), lambda: store.get(CONVERSATION, SESSION_ID)):
+        with pytest.raises(UnopenableError):
+            read()
+
+
+def test_an_erased_session_is_gone_before_ttl_takes_its_item(client: DynamoDBClient):
+    seals = FakeSeals()
+    store = DynamoSessions(client, SESSIONS, seals=seals)
+    store.save(session())
+    seals.erased.add(CONVERSATION)
+
+    assert store.latest(CONVERSATION) is None
+    assert store.get(CONVERSATION, SESSION_ID) is None
+
+
 def test_a_table_that_is_not_there_is_a_mistake_in_the_deployment(client: DynamoDBClient):
-    store = DynamoSessions(client, "another-table")
+    store = DynamoStore(client, "another-table")
 
     for call in (
         lambda: store.latest(CONVERSATION),
         lambda: store.get(CONVERSATION, SESSION_ID),
         lambda: store.save(session()),
-        lambda: store.mark_archived(session(version=1)),
+        lambda: store.mark_archived(sealed_session(version=1)),
         lambda: list(store.idle(0, before=NOW)),
     ):
         with pytest.raises(MisconfiguredError):
@@ -245,7 +310,7 @@ class Unreachable:
 
 
 def test_a_store_out_of_reach_may_come_back():
-    store = DynamoSessions(Unreachable(), SESSIONS)  # type: ignore[arg-type]
+    store = DynamoSessions(Unreachable(), SESSIONS, seals=FakeSeals())  # type: ignore[arg-type]
 
     with pytest.raises(TransientError) as caught:
         store.latest(CONVERSATION)
@@ -263,7 +328,7 @@ class Throttled:
 
 
 def test_a_busy_store_may_be_free_later_and_its_own_words_are_not_repeated():
-    store = DynamoSessions(Throttled(), SESSIONS)  # type: ignore[arg-type]
+    store = DynamoSessions(Throttled(), SESSIONS, seals=FakeSeals())  # type: ignore[arg-type]
 
     with pytest.raises(TransientError) as caught:
         store.latest(CONVERSATION)

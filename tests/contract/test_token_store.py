@@ -12,6 +12,7 @@ from moto import mock_aws
 
 from frontdesk.errors import MisconfiguredError
 from frontdesk.storage.tokens import DynamoTokenStore
+from tests.fakes.seals import FakeRing
 from tests.fakes.tokens import InMemoryTokenStore
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def ledger() -> Iterator[Any]:
 def store(request: pytest.FixtureRequest) -> TokenStore:
     if request.param == "memory":
         return InMemoryTokenStore()
-    return DynamoTokenStore(OneAtATime(request.getfixturevalue("ledger")), TABLE)  # type: ignore[arg-type]
+    return DynamoTokenStore(OneAtATime(request.getfixturevalue("ledger")), TABLE, seals=FakeRing())  # type: ignore[arg-type]
 
 
 def lease(store: TokenStore, owner: str, *, now: float = NOW, lasts_s: float = 20.0, name: str = NAME) -> bool:
@@ -213,7 +214,7 @@ def test_of_many_savers_at_once_the_owner_of_the_lease_wins(store: TokenStore):
 
 def test_the_item_outlives_its_token_and_then_goes(ledger: Any):
     """TTL takes whole seconds; nothing that is still good may go."""
-    store = DynamoTokenStore(ledger, TABLE)
+    store = DynamoTokenStore(ledger, TABLE, seals=FakeRing())
     lease(store, "a")
     save(store, "a")
 
@@ -222,9 +223,97 @@ def test_the_item_outlives_its_token_and_then_goes(ledger: Any):
     assert SAVED["expires_at"] < int(item["expires_at"]["N"]) <= SAVED["expires_at"] + 2 * 86_400
 
 
+def test_a_token_is_not_readable_in_its_item(ledger: Any):
+    store = DynamoTokenStore(ledger, TABLE, seals=FakeRing())
+    lease(store, "a")
+    save(store, "a")
+
+    (item,) = ledger.scan(TableName=TABLE)["Items"]
+    assert "token" not in item
+    assert SAVED["value"] not in str(item)
+
+
+@pytest.mark.parametrize(
+    "spoiled", [{"S": "s1.k1.AAAA"}, {"S": FakeRing("k9").seal("an-invented-token", "token", NAME)}]
+)
+def test_a_token_that_does_not_open_is_none_and_is_replaced_by_a_new_one(ledger: Any, spoiled: dict[str, str]):
+    store = DynamoTokenStore(ledger, TABLE, seals=FakeRing())
+    lease(store, "a")
+    save(store, "a")
+    (item,) = ledger.scan(TableName=TABLE)["Items"]
+    ledger.put_item(TableName=TABLE, Item=item | {"sealed": spoiled})
+
+    assert store.read(NAME) is None
+    assert lease(store, "b")
+    assert save(store, "b", version="v2")
+    assert as_saved(store.read(NAME)) == {**SAVED, "version": "v2"}
+
+
+def test_a_token_moved_to_another_name_does_not_open(ledger: Any):
+    store = DynamoTokenStore(ledger, TABLE, seals=FakeRing())
+    lease(store, "a")
+    save(store, "a")
+    (item,) = ledger.scan(TableName=TABLE)["Items"]
+    ledger.put_item(TableName=TABLE, Item=item | {"key": {"S": "token#another"}})
+
+    assert store.read("another") is None
+
+
+# As the release before sealing writes it.
+PLAIN_ITEM = {
+    "key": {"S": f"token#{NAME}"},
+    "token": {"S": "a-plain-token"},
+    "version": {"S": "v0"},
+    "refresh_at": {"N": "1790006900.750"},
+    "valid_until": {"N": "1790007200.750"},
+    "expires_at": {"N": "1790093601"},
+}
+
+
+def test_a_token_of_the_release_before_sealing_is_read_and_then_replaced_by_a_sealed_one(ledger: Any):
+    store = DynamoTokenStore(ledger, TABLE, seals=FakeRing())
+    ledger.put_item(TableName=TABLE, Item=PLAIN_ITEM)
+
+    assert as_saved(store.read(NAME)) == {**SAVED, "value": "a-plain-token", "version": "v0"}
+
+    lease(store, "a")
+    save(store, "a")
+    (item,) = ledger.scan(TableName=TABLE)["Items"]
+    assert as_saved(store.read(NAME)) == SAVED
+    assert "a-plain-token" not in str(item)
+
+
+def test_while_a_release_is_rolled_out_the_token_that_was_saved_last_counts(ledger: Any):
+    store = DynamoTokenStore(ledger, TABLE, seals=FakeRing())
+    lease(store, "a")
+    save(store, "a")
+    (item,) = ledger.scan(TableName=TABLE)["Items"]
+    ledger.put_item(TableName=TABLE, Item=item | PLAIN_ITEM)  # the release before leaves ``sealed`` alone
+
+    assert as_saved(store.read(NAME))["value"] == "a-plain-token"
+
+    plain = {"token", "version", "refresh_at", "valid_until"}  # which it removes when it discards its token
+    ledger.put_item(TableName=TABLE, Item={name: value for name, value in item.items() if name not in plain})
+    assert store.read(NAME) is None
+
+
+def test_a_plain_token_is_discarded_with_what_was_sealed_before_it(ledger: Any):
+    store = DynamoTokenStore(ledger, TABLE, seals=FakeRing())
+    lease(store, "a")
+    save(store, "a")
+    (item,) = ledger.scan(TableName=TABLE)["Items"]
+    ledger.put_item(TableName=TABLE, Item=item | PLAIN_ITEM)
+
+    store.discard(NAME, "v0")
+
+    assert store.read(NAME) is None
+    (item,) = ledger.scan(TableName=TABLE)["Items"]
+    assert not {"token", "sealed"} & item.keys()
+
+
 def test_a_missing_table_is_a_misconfiguration():
     with mock_aws():
-        store = DynamoTokenStore(boto3.client("dynamodb"), TABLE)
+        store = DynamoTokenStore(boto3.client("dynamodb"), TABLE, seals=FakeRing())
 
         with pytest.raises(MisconfiguredError):
             store.read(NAME)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from frontdesk.conversation.answering import Answering
+from frontdesk.conversation.guarding import Guard
 from tests.factories import CONVERSATION, CUSTOMER, SENTENCES
 from tests.fakes.channel import RecordingChannel
 from tests.fakes.clock import FakeClock
 from tests.fakes.crash import Crashing
+from tests.fakes.guard import WordMasking, WordRules
 from tests.fakes.model import ScriptedModel
 from tests.fakes.stores import InMemoryLedger, InMemorySessions
 
@@ -29,6 +31,8 @@ class Desk:
         self.sessions = InMemorySessions()
         self.ledger = InMemoryLedger(clock=self.clock)
         self.model = ScriptedModel(*script)
+        self.rules = WordRules()
+        self.masking = WordMasking()
         self.channel = RecordingChannel(clock=self.clock)
         self.sentences = sentences
 
@@ -39,6 +43,7 @@ class Desk:
             sessions=around(self.sessions),
             ledger=around(self.ledger),
             model=around(self.model),
+            guard=Guard(rules=self.rules, masking=self.masking),
             channel=around(self.channel),
             sentences=self.sentences,
             session_ttl_s=TTL_S,

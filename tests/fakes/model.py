@@ -20,6 +20,8 @@ class ScriptedModel:
     ``deadlines`` hold what was asked.
     """
 
+    identity = "fastgpt:6650a1b2c3d4e5f6a7b8c9d0@fastgpt.example.com"
+
     def __init__(self, *script: ModelAnswer | BaseException | Callable[[Question], ModelAnswer]) -> None:
         self.script = deque(script)
         self.questions: list[Question] = []

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from frontdesk.errors import ConflictError
+from tests.fakes.seals import sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from frontdesk.records import Reply, Session
+    from frontdesk.records import Happening, Reply, SealedSession, Session
 
 KEEP_REPLIES_S = 15 * 86_400
 KEEP_REPETITIONS_S = 2 * 3_600
@@ -31,7 +32,10 @@ def _alone(method: Any) -> Any:
 
 
 class InMemorySessions:
-    """Sessions by conversation and id. ``unarchived`` is the index: what the archiver still has to do."""
+    """Sessions by conversation and id, in clear for the responder and sealed for the archiver.
+
+    ``unarchived`` is the index: what the archiver still has to do.
+    """
 
     def __init__(self, *, shards: int = 16) -> None:
         self.shards = shards
@@ -62,16 +66,17 @@ class InMemorySessions:
         self.unarchived.add(key)
         return saved
 
-    def idle(self, shard: int, *, before: int) -> Iterator[Session]:
+    def idle(self, shard: int, *, before: int) -> Iterator[SealedSession]:
         """Yield the unarchived sessions of ``shard`` without activity after ``before``, the oldest first."""
         with self._lock:
             mine = [self.kept[key] for key in self.unarchived if crc32(key[1].encode()) % self.shards == shard]
-        yield from sorted(
+        found = sorted(
             (each for each in mine if each.last_activity_at <= before), key=lambda each: each.last_activity_at
         )
+        yield from map(sealed, found)
 
     @_alone
-    def mark_archived(self, session: Session) -> None:
+    def mark_archived(self, session: SealedSession) -> None:
         """Note that this version is archived."""
         key = (session.conversation, session.session_id)
         stored = self.kept.get(key)
@@ -81,18 +86,21 @@ class InMemorySessions:
         self.unarchived.discard(key)
 
     @_alone
-    def remove_expired(self, now: float) -> list[Session]:
+    def remove_expired(self, now: float) -> list[SealedSession]:
         """Remove what has expired, as the table's TTL does, and return it, as the table's stream does."""
         removed = [session for session in self.kept.values() if session.expires_at < now]
         for session in removed:
             key = (session.conversation, session.session_id)
             del self.kept[key]
             self.unarchived.discard(key)
-        return removed
+        return list(map(sealed, removed))
 
 
 class InMemoryLedger:
-    """A ledger that forgets when TTL would: ``expires`` holds the moment, in epoch seconds, for every key."""
+    """A ledger that forgets when TTL would: ``expires`` holds the moment, in epoch seconds, for every key.
+
+    ``trail`` holds what was given to the audit, with its conversation, in the order of writing.
+    """
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -102,6 +110,7 @@ class InMemoryLedger:
         self._claims: set[str] = set()
         self._counts: dict[str, int] = {}
         self.expires: dict[str, int] = {}
+        self.trail: list[tuple[str, Happening]] = []
 
     @property
     def replies(self) -> list[Reply]:
@@ -120,8 +129,8 @@ class InMemoryLedger:
         }
 
     @_alone
-    def record(self, reply: Reply) -> None:
-        """Write ``reply`` for all its messages or for none."""
+    def record(self, reply: Reply, trail: Sequence[Happening]) -> None:
+        """Write ``reply`` for all its messages, and ``trail``, or nothing."""
         self._forget()
         keys = [f"reply#{reply.conversation}#{message_id}" for message_id in reply.message_ids]
         if any(key in self._leaders for key in keys):
@@ -130,6 +139,7 @@ class InMemoryLedger:
         for key in keys:
             self._leaders[key] = keys[0]
             self._keep(key, KEEP_REPLIES_S)
+        self.trail += [(reply.conversation, happening) for happening in trail]
 
     @_alone
     def mark_sent(self, reply: Reply, sent: int) -> None:
@@ -141,14 +151,15 @@ class InMemoryLedger:
         self._replies[key] = replace(self._replies[key], sent=sent)
 
     @_alone
-    def first_time(self, conversation: str, what: str) -> bool:
-        """Return whether ``what`` is claimed for the first time."""
+    def first_time(self, conversation: str, what: str, trail: Sequence[Happening]) -> bool:
+        """Return whether ``what`` is claimed for the first time; then ``trail`` is written."""
         self._forget()
         key = f"once#{conversation}#{what}"
         if key in self._claims:
             return False
         self._claims.add(key)
         self._keep(key, KEEP_REPLIES_S)
+        self.trail += [(conversation, happening) for happening in trail]
         return True
 
     @_alone

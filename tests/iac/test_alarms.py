@@ -29,8 +29,23 @@ PUBLISHED = {
     ("Frontdesk", "Failed"): {"channel"},
     ("Frontdesk", "Fallback"): {"channel"},
     ("Frontdesk", "Misconfigured"): {"channel"},
+    ("Frontdesk", "Unopened"): {"channel"},
+    ("Frontdesk", "RulesInvalid"): {"channel"},
+    ("Frontdesk", "AuditBroken"): {"channel"},
+    ("Frontdesk", "Suspicious"): {"channel"},
 }
-FUNCTIONS = ("CallbackFunction", "ResponderFunction", "ArchiverFunction", "ArchiverStreamFunction")
+# What belongs to no channel: a metric has one dimension, so it is written with this one.
+SYSTEM = "system"
+OF_THE_SYSTEM = {"Unopened", "RulesInvalid", "AuditBroken", "Suspicious"}
+FUNCTIONS = (
+    "CallbackFunction",
+    "ResponderFunction",
+    "ArchiverFunction",
+    "ArchiverStreamFunction",
+    "AuditorFunction",
+    "ReviewerFunction",
+)
+DAY_S = 86_400
 
 
 @pytest.fixture
@@ -51,7 +66,7 @@ def test_each_watches_a_resource_of_this_stack(alarms: dict[str, Any], resources
     for name, alarm in alarms.items():
         for dimension, value in dimensions(alarm).items():
             if dimension == "channel":
-                assert value == CHANNEL
+                assert value == (SYSTEM if alarm["MetricName"] in OF_THE_SYSTEM else CHANNEL), name
             elif dimension == "Resource":
                 assert value == {"Fn::Sub": f"${{{dimensions(alarm)['FunctionName']['Ref']}}}:live"}, name
             else:
@@ -79,10 +94,12 @@ def test_our_own_metrics_are_written_with_the_dimensions_the_alarms_name(
 
 
 def test_every_metric_an_alarm_watches_is_emitted_somewhere(alarms: dict[str, Any]) -> None:
-    handlers = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions").glob("*/handler.py"))
+    # What is read behind a function's back, as the rules are, is counted where it is composed.
+    places = [*(ROOT / "functions").glob("*/*.py"), ROOT / "layers" / "frontdesk" / "frontdesk" / "bootstrap.py"]
+    emitting = "\n".join(path.read_text(encoding="utf-8") for path in places)
     for alarm in alarms.values():
         if alarm["Namespace"] == "Frontdesk":
-            assert f'"{alarm["MetricName"]}"' in handlers
+            assert f'"{alarm["MetricName"]}"' in emitting, alarm["MetricName"]
 
 
 @pytest.mark.parametrize("state", ["AlarmActions", "OKActions"])
@@ -104,10 +121,42 @@ def test_every_page_of_an_alarm_has_its_alarm(alarms: dict[str, Any]) -> None:
     assert set(pages) == {alarm["AlarmDescription"].rpartition("#")[2] for alarm in alarms.values()}
 
 
-def test_silence_is_good_news_for_all_but_the_archiver(alarms: dict[str, Any]) -> None:
+def test_silence_is_good_news_for_all_but_what_runs_by_the_clock(alarms: dict[str, Any]) -> None:
     breaching = {name for name, alarm in alarms.items() if alarm["TreatMissingData"] == "breaching"}
-    assert breaching == {"ArchiverSilentAlarm"}
+    assert breaching == {"ArchiverSilentAlarm", "AuditorSilentAlarm", "ReviewerSilentAlarm"}
     assert all(alarm["TreatMissingData"] in {"breaching", "notBreaching"} for alarm in alarms.values())
+
+
+def test_none_looks_further_back_than_cloudwatch_does(alarms: dict[str, Any]) -> None:
+    """PutMetricAlarm: periods under an hour make up a day at most, longer ones seven days."""
+    for name, alarm in alarms.items():
+        assert alarm["Period"] * alarm["EvaluationPeriods"] <= (DAY_S if alarm["Period"] < 3600 else 7 * DAY_S), name
+
+
+@pytest.mark.parametrize("stem", ["Auditor", "Reviewer"])
+def test_a_daily_run_is_missed_only_when_more_than_a_day_has_passed(alarms: dict[str, Any], stem: str) -> None:
+    silent = alarms[f"{stem}SilentAlarm"]
+    assert DAY_S < silent["Period"] * silent["EvaluationPeriods"] <= DAY_S + 4 * 3600
+    assert (silent["Threshold"], silent["ComparisonOperator"]) == (1, "LessThanThreshold")
+    assert "DatapointsToAlarm" not in silent  # every hour of them without a run, not some
+
+
+@pytest.mark.parametrize("name", ["AuditBrokenAlarm", "SuspiciousAlarm"])
+def test_what_is_found_once_a_day_stays_in_sight_until_the_next_run(alarms: dict[str, Any], name: str) -> None:
+    found = alarms[name]
+    assert DAY_S < found["Period"] * found["EvaluationPeriods"] <= DAY_S + 4 * 3600
+    assert found["DatapointsToAlarm"] == 1
+    assert found["Threshold"] == 0
+
+
+def test_every_table_is_watched(alarms: dict[str, Any], resources: dict[str, Any]) -> None:
+    tables = {name for name, each in resources.items() if each["Type"] == "AWS::DynamoDB::Table"}
+    watched = {
+        (dimensions(a)["TableName"]["Ref"], a["MetricName"])
+        for a in alarms.values()
+        if a["Namespace"] == "AWS/DynamoDB"
+    }
+    assert watched == {(table, f"{kind}ThrottleEvents") for table in tables for kind in ("Read", "Write")}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

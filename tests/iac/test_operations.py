@@ -6,14 +6,16 @@ import json
 import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from frontdesk.settings import local_problems
 from ops.build_id import build_id
 from ops.deployment import ROOT, DeploymentError, parameter_file, parameters_from
 from ops.environment import DotenvError, parse_dotenv, settings_in_force
+from ops.local.aws import _complete_table, _lock_bucket, _with_values
 from ops.local.processes import ProcessError, Processes
 from ops.local.vendors import choose_vendors
 from tests.iac.conftest import TEMPLATE
@@ -21,6 +23,7 @@ from tests.iac.conftest import TEMPLATE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LOCK = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 180}}}
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(120)"]
 
 
@@ -114,6 +117,78 @@ class TestVendors:
     def test_secrets_do_not_show_in_a_printed_form(self) -> None:
         vendors = choose_vendors({}, "http://127.0.0.1:8080")
         assert vendors.settings["WECOM_SECRET"] not in repr(vendors)
+
+
+class TestLocalAws:
+    def test_what_the_template_refers_to_becomes_the_parameters_value(self) -> None:
+        node = {"Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": {"Ref": "AuditRetentionDays"}}}}
+        expected = {"Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 200}}}
+        assert _with_values(node, {"AuditRetentionDays": "200"}) == expected
+        assert _with_values({"Ref": "LogLevel"}, {"LogLevel": "INFO"}) == "INFO"
+
+    def test_a_bucket_is_locked_as_the_template_says(self) -> None:
+        client = FakeS3()
+        _lock_bucket(client, "audit", LOCK)
+        assert client.locks == {"audit": LOCK}
+
+    def test_a_bucket_that_takes_another_lock_ends_the_run(self) -> None:
+        with pytest.raises(DeploymentError, match="audit did not take the template's object lock"):
+            _lock_bucket(FakeS3(answer={"ObjectLockEnabled": "Enabled"}), "audit", LOCK)
+
+    def test_a_bucket_that_cannot_be_locked_ends_the_run(self) -> None:
+        refused = ClientError({"Error": {"Code": "InvalidBucketState"}}, "PutObjectLockConfiguration")
+        with pytest.raises(DeploymentError, match="audit cannot be locked"):
+            _lock_bucket(FakeS3(refuses=refused), "audit", LOCK)
+
+    @pytest.mark.parametrize("lifetime", [None, {"AttributeName": "expires_at", "Enabled": True}])
+    def test_a_table_gets_its_backups_and_only_the_lifetime_it_has(self, lifetime: dict[str, Any] | None) -> None:
+        backups = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 1}
+        wanted = {"PointInTimeRecoverySpecification": backups}
+        client = FakeDynamoDb()
+        _complete_table(client, "keys", wanted | ({"TimeToLiveSpecification": lifetime} if lifetime else {}))
+        assert client.backups == {"keys": backups}
+        assert client.lifetimes == ({"keys": lifetime} if lifetime else {})
+
+
+class FakeS3:
+    """A bucket's lock, as S3 keeps it; ``answer`` is told in its place, ``refuses`` is raised."""
+
+    def __init__(self, answer: dict[str, Any] | None = None, refuses: ClientError | None = None) -> None:
+        self.locks: dict[str, Any] = {}
+        self._answer = answer
+        self._refuses = refuses
+
+    def put_object_lock_configuration(self, **asked: Any) -> None:
+        if self._refuses:
+            raise self._refuses
+        self.locks[asked["Bucket"]] = asked["ObjectLockConfiguration"]
+
+    def get_object_lock_configuration(self, **asked: Any) -> dict[str, Any]:
+        return {"ObjectLockConfiguration": self._answer or self.locks[asked["Bucket"]]}
+
+
+class FakeDynamoDb:
+    """Lifetimes and backups of tables."""
+
+    def __init__(self) -> None:
+        self.lifetimes: dict[str, dict[str, Any]] = {}
+        self.backups: dict[str, dict[str, Any]] = {}
+
+    def update_time_to_live(self, **asked: Any) -> None:
+        self.lifetimes[asked["TableName"]] = asked["TimeToLiveSpecification"]
+
+    def update_continuous_backups(self, **asked: Any) -> None:
+        self.backups[asked["TableName"]] = asked["PointInTimeRecoverySpecification"]
+
+    def describe_time_to_live(self, **asked: Any) -> dict[str, Any]:
+        found = self.lifetimes.get(asked["TableName"])
+        told = {"TimeToLiveStatus": "ENABLED", "AttributeName": found["AttributeName"]} if found else {}
+        return {"TimeToLiveDescription": told or {"TimeToLiveStatus": "DISABLED"}}
+
+    def describe_continuous_backups(self, **asked: Any) -> dict[str, Any]:
+        status = "ENABLED" if self.backups[asked["TableName"]]["PointInTimeRecoveryEnabled"] else "DISABLED"
+        recovery = {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": status}}
+        return {"ContinuousBackupsDescription": recovery}
 
 
 class TestProcesses:

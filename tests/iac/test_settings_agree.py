@@ -19,6 +19,8 @@ READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "ResponderFunction": settings.ResponderSettings.read,
     "ArchiverFunction": settings.ArchiverSettings.read,
     "ArchiverStreamFunction": settings.ArchiverStreamSettings.read,
+    "AuditorFunction": settings.AuditorSettings.read,
+    "ReviewerFunction": settings.ReviewerSettings.read,
 }
 # Read by telemetry in every function.
 EVERYWHERE = {"BUILD_ID", "POWERTOOLS_LOG_LEVEL"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,16 @@ from tests.iac.conftest import GIVEN, TEMPLATE, transformed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FUNCTIONS = ("CallbackFunction", "ResponderFunction", "ArchiverFunction", "ArchiverStreamFunction")
+FUNCTIONS = (
+    "CallbackFunction",
+    "ResponderFunction",
+    "ArchiverFunction",
+    "ArchiverStreamFunction",
+    "AuditorFunction",
+    "ReviewerFunction",
+)
+# SAM writes these, with the partition it was run for.
+SCHEDULE_ROLES = ("EveryMinuteRole", "DailyRole")
 LINTED_REGIONS = ["us-east-1", "ap-east-1", "cn-north-1", "cn-northwest-1"]
 # What keeps something, and what is to happen to it. Each "Delete" has its reason beside it in the template.
 STATEFUL = {
@@ -27,12 +37,28 @@ STATEFUL = {
     "AWS::SecretsManager::Secret",
 }
 MAY_GO_WITH_THE_STACK = {"AlarmKey", "FastgptSecret", "Inbox", "WecomSecret"}
+# What may hold sealed words or their keys by the time a deployment that creates it is taken back.
+STAYS_WHATEVER_HAPPENS = {"Audit", "AuditBucket", "AuditSecret", "CustomerKeys", "KeyringSecret", "Reviews"}
+# What could alter or remove a record of the audit. A put could overwrite one, too: see the template.
+CHANGES_AN_ITEM = {
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PartiQLDelete",
+}
+RULES_RIGHTS = {
+    ("${RulesBucket.Arn}/rules/*", "s3:GetObject s3:GetObjectVersion"),
+    ("RulesBucket", "s3:ListBucketVersions if StringLike s3:prefix rules/*"),
+    ("RulesBucket", "s3:ListBucket"),
+}
 # Every right of every function; a new one is a decision.
 RIGHTS = {
     "CallbackRole": {
         ("CallbackLogs", "logs:CreateLogStream logs:PutLogEvents"),
         ("Inbox", "sqs:SendMessage"),
-        ("WecomSecret IdentitySecret", "secretsmanager:GetSecretValue"),
+        ("WecomSecret IdentitySecret KeyringSecret", "secretsmanager:GetSecretValue"),
     },
     "ResponderRole": {
         ("ResponderLogs", "logs:CreateLogStream logs:PutLogEvents"),
@@ -45,7 +71,17 @@ RIGHTS = {
                 "dynamodb:ConditionCheckItem"
             ),
         ),
-        ("WecomSecret FastgptSecret", "secretsmanager:GetSecretValue"),
+        ("CustomerKeys", "dynamodb:GetItem dynamodb:PutItem"),
+        ("Audit", "dynamodb:Query dynamodb:PutItem"),
+        (
+            "Audit",
+            (
+                "never dynamodb:UpdateItem dynamodb:DeleteItem dynamodb:BatchWriteItem "
+                "dynamodb:PartiQLInsert dynamodb:PartiQLUpdate dynamodb:PartiQLDelete"
+            ),
+        ),
+        *RULES_RIGHTS,
+        ("WecomSecret FastgptSecret KeyringSecret", "secretsmanager:GetSecretValue"),
     },
     "ArchiverRole": {
         ("ArchiverLogs", "logs:CreateLogStream logs:PutLogEvents"),
@@ -61,7 +97,57 @@ RIGHTS = {
         ("ArchiverStreamDeadLetters", "sqs:SendMessage"),
     },
     "ArchiverFunctionEveryMinuteRole": {("ArchiverFunctionAliaslive", "lambda:InvokeFunction")},
+    "AuditorRole": {
+        ("AuditorLogs", "logs:CreateLogStream logs:PutLogEvents"),
+        ("Audit", "dynamodb:GetItem"),
+        ("${Audit.Arn}/index/day", "dynamodb:Query"),
+        ("${AuditBucket.Arn}/audit/*", "s3:PutObject s3:GetObject"),
+        ("AuditBucket", "s3:ListBucket"),
+        ("AuditSecret", "secretsmanager:GetSecretValue"),
+    },
+    "AuditorFunctionDailyRole": {("AuditorFunctionAliaslive", "lambda:InvokeFunction")},
+    "ReviewerRole": {
+        ("ReviewerLogs", "logs:CreateLogStream logs:PutLogEvents"),
+        ("CustomerKeys", "dynamodb:GetItem"),
+        ("CustomerKeys", "dynamodb:PutItem if ForAllValues:StringEquals dynamodb:LeadingKeys #keyring"),
+        ("${Audit.Arn}/index/day", "dynamodb:Query"),
+        ("Reviews", "dynamodb:PutItem"),
+        ("${Reviews.Arn}/index/state", "dynamodb:Query"),
+        ("${AuditBucket.Arn}/reviews/*", "s3:PutObject s3:GetObject"),
+        ("AuditBucket", "s3:ListBucket"),
+        *RULES_RIGHTS,
+        ("KeyringSecret", "secretsmanager:GetSecretValue"),
+    },
+    "ReviewerFunctionDailyRole": {("ReviewerFunctionAliaslive", "lambda:InvokeFunction")},
 }
+
+
+def longest(value: Any, parameters: dict[str, Any]) -> int:
+    """Return how many bytes the value of a variable may have, in a stack whose name has up to 32 characters."""
+    if isinstance(value, str):
+        return len(value)
+    if "Fn::GetAtt" in value:  # a secret's ARN, in the longest of partitions and regions
+        arn = "arn:aws-cn:secretsmanager:ap-southeast-1:123456789012:secret:-abcdefghijkl-abcdef"
+        return len(arn) + len(value["Fn::GetAtt"][0])
+    if value["Ref"] in parameters:
+        return longest_of(value["Ref"], parameters[value["Ref"]])
+    # A queue's address has up to 100 characters; a name that CloudFormation makes of the stack's up to 64.
+    return 100 if value["Ref"] == "Inbox" else 64
+
+
+def longest_of(name: str, parameter: dict[str, Any]) -> int:
+    """Return how many bytes the value of a parameter may have; of an address, what one may count on: 100."""
+    if "MaxLength" in parameter:
+        return int(parameter["MaxLength"]) * 4  # a character takes up to four bytes
+    if "MaxValue" in parameter:
+        return len(str(parameter["MaxValue"]))
+    if "AllowedValues" in parameter:
+        return max(map(len, parameter["AllowedValues"]))
+    counted = re.findall(r"(\d+)\}", parameter.get("AllowedPattern", ""))
+    if counted:  # an id: the longest that its pattern lets through, with the two letters before it
+        return int(counted[-1]) + 2
+    assert "Base" in name, name
+    return 100
 
 
 def of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -92,6 +178,36 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def right(statement: dict[str, Any]) -> tuple[str, str]:
+    """Return a policy's statement in short: its resource, and what is allowed, or never, and on what condition."""
+    words = ["never"] if statement["Effect"] == "Deny" else []
+    words += listed(statement["Action"])
+    for operator, tests in statement.get("Condition", {}).items():
+        for key, values in tests.items():
+            words += ["if", operator, key, *listed(values)]
+    return named(statement["Resource"]), " ".join(words)
+
+
+def statements_of(role: dict[str, Any]) -> list[dict[str, Any]]:
+    return [s for policy in role["Properties"]["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+
+
+def waits_for(resources: dict[str, Any], name: str) -> set[str]:
+    """Return every resource that is made or updated before ``name``: what it depends on or refers to, and so on."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        each = resources[waiting.pop()]
+        nodes = [node for node in walk(each.get("Properties", {})) if isinstance(node, dict)]
+        needs = set(listed(each.get("DependsOn", [])))
+        needs |= {node["Ref"] for node in nodes if "Ref" in node}
+        needs |= {node["Fn::GetAtt"][0] for node in nodes if "Fn::GetAtt" in node}
+        new = (needs & set(resources)) - found
+        found |= new
+        waiting += new
+    return found
+
+
 def event_sources(resources: dict[str, Any]) -> dict[str, Any]:
     mappings = of_type(resources, "AWS::Lambda::EventSourceMapping").items()
     return {name: each["Properties"] for name, each in mappings}
@@ -106,7 +222,7 @@ class TestLint:
         assert lint(json.dumps(template), config=ManualArgs(regions=regions)) == []
 
     def test_no_partition_is_written_out(self, template: dict[str, Any]) -> None:
-        own = {name: each for name, each in template["Resources"].items() if not name.endswith("EveryMinuteRole")}
+        own = {name: each for name, each in template["Resources"].items() if not name.endswith(SCHEDULE_ROLES)}
         texts = [text for text in walk(own) if isinstance(text, str)]
         assert [text for text in texts if re.search(r"arn:aws(-cn)?:", text)] == []
         # Service principals are the same everywhere.
@@ -169,7 +285,7 @@ class TestInbox:
 
 
 class TestFunctions:
-    def test_there_are_four(self, resources: dict[str, Any]) -> None:
+    def test_there_are_six(self, resources: dict[str, Any]) -> None:
         assert set(of_type(resources, "AWS::Lambda::Function")) == set(FUNCTIONS)
 
     @pytest.mark.parametrize("function", FUNCTIONS)
@@ -218,17 +334,20 @@ class TestFunctions:
         permissions = of_type(resources, "AWS::Lambda::Permission").values()
         targets += [permission["Properties"]["FunctionName"] for permission in permissions]
         targets += listed(resources["CallbackIntegration"]["Properties"]["IntegrationUri"]["Fn::Sub"][1]["Alias"])
-        assert len(targets) == 5
+        assert len(targets) == 7
         assert all(target["Ref"].endswith("FunctionAliaslive") for target in targets)
 
     def test_texts_of_full_length_fit_into_an_environment(self, template: dict[str, Any]) -> None:
         variables = template["Resources"]["ResponderFunction"]["Properties"]["Environment"]["Variables"]
-        total = 0
-        for name, value in variables.items():
-            parameter = template["Parameters"].get(value["Ref"], {}) if "Ref" in value else {}
-            # A character takes up to four bytes; addresses, ids and ARNs stay under 80 on average.
-            total += len(name) + (parameter["MaxLength"] * 4 if "MaxLength" in parameter else 60)
-        assert total <= 4096
+        sizes = {name: len(name) + longest(value, template["Parameters"]) for name, value in variables.items()}
+        assert sum(sizes.values()) <= 4096
+
+    def test_who_reads_is_updated_before_who_writes(self, resources: dict[str, Any]) -> None:
+        """A reader of the previous release cannot read what a new writer wrote."""
+        assert "ResponderFunctionAliaslive" in waits_for(resources, "CallbackFunctionAliaslive")
+        before_the_responder = waits_for(resources, "ResponderFunctionAliaslive")
+        assert {"ArchiverFunctionAliaslive", "ArchiverStreamFunctionAliaslive"} <= before_the_responder
+        assert "CallbackFunction" not in before_the_responder
 
 
 class TestApi:
@@ -256,13 +375,60 @@ class TestApi:
 
 
 class TestStorage:
-    @pytest.mark.parametrize("table", ["Sessions", "Ledger"])
-    def test_tables_forget_by_themselves_and_can_be_restored(self, resources: dict[str, Any], table: str) -> None:
+    @pytest.mark.parametrize("table", ["Sessions", "Ledger", "Audit"])
+    def test_tables_forget_by_themselves(self, resources: dict[str, Any], table: str) -> None:
         properties = resources[table]["Properties"]
         assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
-        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+    def test_keys_and_decisions_do_not_expire(self, resources: dict[str, Any]) -> None:
+        lasting = {name for name, each in of_type(resources, "AWS::DynamoDB::Table").items()
+                   if "TimeToLiveSpecification" not in each["Properties"]}  # fmt: skip
+        assert lasting == {"CustomerKeys", "Reviews"}
+
+    @pytest.mark.parametrize("table", ["Sessions", "Ledger", "CustomerKeys", "Audit", "Reviews"])
+    def test_tables_are_encrypted_and_can_be_restored(self, resources: dict[str, Any], table: str) -> None:
+        properties = resources[table]["Properties"]
+        assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
         assert properties["SSESpecification"] == {"SSEEnabled": True}
         assert properties["BillingMode"] == "PAY_PER_REQUEST"
+
+    def test_a_destroyed_key_comes_back_from_no_backup_older_than_a_day(self, resources: dict[str, Any]) -> None:
+        recovery = resources["CustomerKeys"]["Properties"]["PointInTimeRecoverySpecification"]
+        assert recovery["RecoveryPeriodInDays"] == 1
+
+    @pytest.mark.parametrize("table", ["CustomerKeys", "Audit", "Reviews"])
+    def test_what_must_not_be_lost_cannot_be_deleted_in_passing(self, resources: dict[str, Any], table: str) -> None:
+        """Such a table says Retain: taking back its creation would stop at the protection."""
+        assert resources[table]["Properties"]["DeletionProtectionEnabled"] is True
+        assert resources[table]["DeletionPolicy"] == "Retain"
+
+    @pytest.mark.parametrize(
+        ("table", "keys", "index", "of_index"),
+        [
+            ("CustomerKeys", ["conversation"], None, []),
+            ("Audit", ["conversation", "seq"], "day", ["day_shard", "at_ms"]),
+            ("Reviews", ["conversation", "seq"], "state", ["state", "found_at"]),
+        ],
+    )
+    def test_tables_have_the_keys_that_the_code_asks_for(
+        self, resources: dict[str, Any], table: str, keys: list[str], index: str | None, of_index: list[str]
+    ) -> None:
+        properties = resources[table]["Properties"]
+        types = {each["AttributeName"]: each["AttributeType"] for each in properties["AttributeDefinitions"]}
+        assert [key["AttributeName"] for key in properties["KeySchema"]] == keys
+        indexes = {each["IndexName"]: each for each in properties.get("GlobalSecondaryIndexes", [])}
+        assert list(indexes) == ([index] if index else [])
+        if index:
+            assert [key["AttributeName"] for key in indexes[index]["KeySchema"]] == of_index
+            assert indexes[index]["Projection"] == {"ProjectionType": "ALL"}
+        numbers = {"seq", "at_ms", "found_at"}
+        assert types == {name: "N" if name in numbers else "S" for name in [*keys, *of_index]}
+
+    def test_both_readers_of_a_day_know_the_index(self, resources: dict[str, Any]) -> None:
+        (index,) = resources["Audit"]["Properties"]["GlobalSecondaryIndexes"]
+        for function in ("AuditorFunction", "ReviewerFunction"):
+            variables = resources[function]["Properties"]["Environment"]["Variables"]
+            assert variables["AUDIT_DAY_INDEX"] == index["IndexName"]
 
     def test_sessions_have_a_stream_of_old_images_and_an_index_of_the_idle(self, resources: dict[str, Any]) -> None:
         properties = resources["Sessions"]["Properties"]
@@ -284,6 +450,49 @@ class TestStorage:
         (statement,) = resources["ArchiveBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
         assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
+    @pytest.mark.parametrize("bucket", ["ArchiveBucket", "AuditBucket", "RulesBucket"])
+    def test_every_bucket_is_private_versioned_encrypted_and_takes_tls_only(
+        self, resources: dict[str, Any], bucket: str
+    ) -> None:
+        properties = resources[bucket]["Properties"]
+        assert list(properties["PublicAccessBlockConfiguration"].values()) == [True] * 4
+        assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        (statement,) = resources[f"{bucket}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+        assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert resources[f"{bucket}Policy"]["Properties"]["Bucket"] == {"Ref": bucket}
+
+    def test_every_bucket_there_is_has_a_policy(self, resources: dict[str, Any]) -> None:
+        policies = {name.removesuffix("Policy") for name in of_type(resources, "AWS::S3::BucketPolicy")}
+        assert policies == set(of_type(resources, "AWS::S3::Bucket"))
+
+    def test_the_exported_audit_is_locked_for_as_long_as_it_is_kept(self, resources: dict[str, Any]) -> None:
+        bucket = resources["AuditBucket"]["Properties"]
+        lock = bucket["ObjectLockConfiguration"]
+        kept = {"Ref": "AuditRetentionDays"}
+        assert bucket["ObjectLockEnabled"] is True
+        assert lock["ObjectLockEnabled"] == "Enabled"
+        assert lock["Rule"] == {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": kept}}
+        gone, markers, uploads = bucket["LifecycleConfiguration"]["Rules"]
+        assert gone["ExpirationInDays"] == kept
+        assert gone["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+        assert markers["ExpiredObjectDeleteMarker"] is True
+        assert uploads["AbortIncompleteMultipartUpload"]
+        assert all(rule["Status"] == "Enabled" for rule in (gone, markers, uploads))
+
+    def test_the_audit_is_kept_for_the_laws_six_months_at_least(self, template: dict[str, Any]) -> None:
+        retention = template["Parameters"]["AuditRetentionDays"]
+        assert retention["Default"] == retention["MinValue"] == 180
+
+    def test_earlier_rules_are_there_to_fall_back_on(self, resources: dict[str, Any]) -> None:
+        earlier, _ = resources["RulesBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+        assert earlier["NoncurrentVersionExpiration"] == {
+            "NoncurrentDays": {"Ref": "AuditRetentionDays"},
+            "NewerNoncurrentVersions": 10,
+        }
+        assert "ExpirationInDays" not in earlier
+
     def test_what_keeps_state_says_what_happens_to_it(self, resources: dict[str, Any]) -> None:
         policies = {
             name: (each.get("DeletionPolicy"), each.get("UpdateReplacePolicy"))
@@ -292,8 +501,10 @@ class TestStorage:
         }
         kept = {name for name, each in policies.items() if each == ("RetainExceptOnCreate", "Retain")}
         going = {name for name, each in policies.items() if each == ("Delete", "Delete")}
+        staying = {name for name, each in policies.items() if each == ("Retain", "Retain")}
         assert going == MAY_GO_WITH_THE_STACK
-        assert kept | going == set(policies)
+        assert staying == STAYS_WHATEVER_HAPPENS
+        assert kept | going | staying == set(policies)
 
 
 class TestArchiver:
@@ -323,15 +534,113 @@ class TestArchiver:
         assert destination == {"Fn::GetAtt": ["ArchiverStreamDeadLetters", "Arn"]}
 
 
+class TestAuditorAndReviewer:
+    @pytest.mark.parametrize(
+        ("function", "starts"), [("AuditorFunction", "cron(20 1 * * ? *)"), ("ReviewerFunction", "cron(40 2 * * ? *)")]
+    )
+    def test_each_runs_once_a_night(self, resources: dict[str, Any], function: str, starts: str) -> None:
+        schedule = resources[f"{function}Daily"]["Properties"]
+        assert schedule["ScheduleExpression"] == starts
+        assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+        assert "ScheduleExpressionTimezone" not in schedule  # UTC, as the days of the audit are
+
+    @pytest.mark.parametrize("function", ["AuditorFunction", "ReviewerFunction"])
+    def test_each_may_run_three_times_before_its_event_is_too_old(
+        self, resources: dict[str, Any], function: str
+    ) -> None:
+        invocation = resources[f"{function}EventInvokeConfig"]["Properties"]
+        timeout = resources[function]["Properties"]["Timeout"]
+        assert invocation["MaximumRetryAttempts"] == 2
+        # Lambda waits one minute before the second attempt and two before the third.
+        assert 2 * timeout + 60 + 120 < invocation["MaximumEventAgeInSeconds"]
+
+    def test_the_share_that_is_reviewed_is_a_percentage(self, template: dict[str, Any]) -> None:
+        share = template["Parameters"]["ReviewSamplePercent"]
+        assert (share["MinValue"], share["MaxValue"], share["Default"]) == (1, 100, 100)
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        ("secret", "key", "digits"), [("KeyringSecret", "SM4_KEYRING", 32), ("AuditSecret", "SM2_PRIVATE_KEY", 64)]
+    )
+    def test_keys_are_generated_as_hexadecimal_digits(
+        self, resources: dict[str, Any], secret: str, key: str, digits: int
+    ) -> None:
+        generated = resources[secret]["Properties"]["GenerateSecretString"]
+        assert json.loads(generated["SecretStringTemplate"]) == {}
+        assert (generated["GenerateStringKey"], generated["PasswordLength"]) == (key, digits)
+        printable = {chr(code) for code in range(0x20, 0x7F)}
+        assert printable - set(generated["ExcludeCharacters"]) == set(string.hexdigits.lower())
+        # Else Secrets Manager would insist on a capital letter.
+        assert generated["RequireEachIncludedType"] is False
+        assert generated["IncludeSpace"] is False
+        assert generated["ExcludeUppercase"] is generated["ExcludePunctuation"] is True
+
+    def test_no_release_changes_how_keys_are_generated(self, resources: dict[str, Any]) -> None:
+        """CloudFormation generates a new secret over the old one when any of this changes: all that is sealed is lost."""
+        common = {
+            "SecretStringTemplate": "{}",
+            "ExcludePunctuation": True,
+            "ExcludeUppercase": True,
+            "IncludeSpace": False,
+            "RequireEachIncludedType": False,
+            "ExcludeCharacters": "".join(
+                chr(code) for code in range(0x20, 0x7F) if chr(code) not in "0123456789abcdef"
+            ),
+        }
+        assert resources["KeyringSecret"]["Properties"]["GenerateSecretString"] == {
+            **common,
+            "GenerateStringKey": "SM4_KEYRING",
+            "PasswordLength": 32,
+        }
+        assert resources["AuditSecret"]["Properties"]["GenerateSecretString"] == {
+            **common,
+            "GenerateStringKey": "SM2_PRIVATE_KEY",
+            "PasswordLength": 64,
+        }
+        assert resources["IdentitySecret"]["Properties"]["GenerateSecretString"] == {
+            "SecretStringTemplate": "{}",
+            "GenerateStringKey": "CONVERSATION_KEY",
+            "PasswordLength": 64,
+            "ExcludePunctuation": True,
+        }
+
+
 class TestRights:
     def test_every_role_has_exactly_the_reviewed_rights(self, resources: dict[str, Any]) -> None:
         found = {}
         for name, role in of_type(resources, "AWS::IAM::Role").items():
-            statements = [s for p in role["Properties"]["Policies"] for s in p["PolicyDocument"]["Statement"]]
-            assert all(statement["Effect"] == "Allow" for statement in statements)
-            found[name] = {(named(s["Resource"]), " ".join(listed(s["Action"]))) for s in statements}
+            found[name] = {right(statement) for statement in statements_of(role)}
             assert "ManagedPolicyArns" not in role["Properties"]
         assert found == RIGHTS
+
+    def test_nobody_may_change_or_remove_what_is_in_the_audit(self, resources: dict[str, Any]) -> None:
+        for name, role in of_type(resources, "AWS::IAM::Role").items():
+            of_audit = [s for s in statements_of(role) if re.search(r"\bAudit(?:\.Arn)?\b", named(s["Resource"]))]
+            allowed = {action for s in of_audit if s["Effect"] == "Allow" for action in listed(s["Action"])}
+            refused = {action for s in of_audit if s["Effect"] == "Deny" for action in listed(s["Action"])}
+            assert allowed <= {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"}, name
+            # Whoever may write is refused the rest outright, whatever a later statement allows.
+            assert refused == (CHANGES_AN_ITEM if "dynamodb:PutItem" in allowed else set()), name
+
+    def test_nobody_may_remove_what_is_locked_or_lift_the_lock(self, resources: dict[str, Any]) -> None:
+        allowed = {
+            action
+            for role in of_type(resources, "AWS::IAM::Role").values()
+            for statement in statements_of(role)
+            if statement["Effect"] == "Allow"
+            for action in listed(statement["Action"])
+        }
+        on_buckets = {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutObject"}
+        assert {action for action in allowed if action.startswith("s3:")} == on_buckets
+
+    def test_who_has_the_keyring_is_few_and_the_archivers_are_not_among_them(self, resources: dict[str, Any]) -> None:
+        holders = {
+            name
+            for name, role in of_type(resources, "AWS::IAM::Role").items()
+            if any("KeyringSecret" in named(statement["Resource"]) for statement in statements_of(role))
+        }
+        assert holders == {"CallbackRole", "ResponderRole", "ReviewerRole"}
 
     def test_only_the_keys_own_policy_speaks_of_everything(self, resources: dict[str, Any]) -> None:
         """In a key's policy "*" is that key. Elsewhere it stands in refusals only."""
@@ -367,5 +676,7 @@ class TestRights:
 def test_the_documented_resources_have_their_documented_names(source: dict[str, Any]) -> None:
     names = {"HttpApi", "Inbox", "InboxDeadLetters", "Sessions", "Ledger", "ArchiveBucket", "AlarmTopic", *FUNCTIONS}
     names |= {"WecomSecret", "FastgptSecret", "IdentitySecret", "DependenciesLayer", "FrontdeskLayer"}
+    names |= {"KeyringSecret", "AuditSecret", "CustomerKeys", "Audit", "Reviews", "AuditBucket", "RulesBucket"}
+    names |= {"AuditorRole", "ReviewerRole"}
     assert names <= set(source["Resources"])
     assert (ROOT / "samconfig.toml").is_file()

@@ -14,6 +14,7 @@ from frontdesk.storage.inbox import SqsInbox, encode, queue_service
 from frontdesk.storage.signed import SignedJson, pool
 from frontdesk.storage.sigv4 import Credentials
 from tests.factories import inbound
+from tests.fakes.seals import FakeRing
 from tests.integration.scripted_peer import Peer, Talk, peer
 
 if TYPE_CHECKING:
@@ -180,12 +181,12 @@ def test_a_connection_that_was_closed_while_idle_is_replaced():
 def test_a_message_put_again_by_a_repeated_call_is_the_same_message():
     with peer(answers(BROKEN), answers(said(200, TAKEN))) as server:
         queue_url = f"http://127.0.0.1:{server.port}/123456789012/inbox.fifo"
-        SqsInbox(sqs_at(server.port), queue_url).put(inbound())
+        SqsInbox(sqs_at(server.port), queue_url, seals=FakeRing()).put(inbound())
     first, second = (request.body for request in server.requests)
     assert first == second
     assert first == {
         "QueueUrl": queue_url,
-        "MessageBody": encode(inbound()),
+        "MessageBody": encode(inbound(), FakeRing()),
         "MessageGroupId": inbound().conversation,
         "MessageDeduplicationId": inbound().message_id,
     }

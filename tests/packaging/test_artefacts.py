@@ -17,6 +17,8 @@ HANDLERS = {
     "ResponderFunction": "handler",
     "ArchiverFunction": "handler",
     "ArchiverStreamFunction": "stream",
+    "AuditorFunction": "handler",
+    "ReviewerFunction": "review",
 }
 LAYERS = ("DependenciesLayer", "FrontdeskLayer")
 # Lambda's limit for a function and its layers, unzipped.

@@ -23,6 +23,7 @@ from tests.factories import SENTENCES, inbound
 from tests.fakes.channel import CUT, TWIN_MARK
 from tests.fakes.crash import Crash, Crashing
 from tests.fakes.desk import NEVER, Desk
+from tests.fakes.seals import words_in
 from tests.fakes.stores import InMemoryArchive
 
 if TYPE_CHECKING:
@@ -185,6 +186,17 @@ class Conversations(RuleBasedStateMachine):
         assert not ids or max(ids.values()) == 1
 
     @invariant()
+    def the_audit_has_every_reply_once(self) -> None:
+        """See that what the customer was told is in the audit: once, and nothing that no reply was made of."""
+        told = Counter(
+            (conversation, each.about)
+            for conversation, each in self.desk.ledger.trail
+            if each.kind in {"generated", "said"}
+        )
+        replies = self.desk.ledger.replies
+        assert told == Counter((each.conversation, each.question_id) for each in replies if each.kind != "fallback")
+
+    @invariant()
     def sessions_and_archive_agree(self) -> None:
         """See that what counts as archived is in the archive in that version, and what does not is in the index."""
         for key, session in self.desk.sessions.kept.items():
@@ -194,7 +206,7 @@ class Conversations(RuleBasedStateMachine):
             if session.archived_version:
                 assert self.archive.versions[name] >= session.archived_version
             if session.archived_version == session.version:
-                assert len(self.archive.documents[name]["turns"]) == len(session.turns)
+                assert len(words_in(self.archive.documents[name])["turns"]) == len(session.turns)
             assert len({turn.question_id for turn in session.turns}) == len(session.turns)
             for turn in session.turns:
                 (reply,) = self.desk.ledger.find(session.conversation, [turn.question_id]).values()
@@ -224,7 +236,7 @@ class Conversations(RuleBasedStateMachine):
         archived = Counter(
             (document["conversation"], turn["question_id"])
             for document in self.archive.documents.values()
-            for turn in document["turns"]
+            for turn in words_in(document)["turns"]
         )
         for customer, line in self.lines.items():
             replies = self._replies(customer)

@@ -942,9 +942,9 @@ def test_the_notice_is_sent_once_a_question_however_many_attempts_it_takes():
     claimed = threading.Event()
     first_time = desk.ledger.first_time
 
-    def watched(conversation: str, what: str) -> bool:
+    def watched(*claim: Any) -> bool:
         try:
-            return first_time(conversation, what)
+            return first_time(*claim)
         finally:
             claimed.set()
 

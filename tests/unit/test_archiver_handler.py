@@ -12,17 +12,18 @@ from frontdesk import bootstrap
 from frontdesk.bootstrap import Rescuer
 from frontdesk.conversation.archiving import Archiving
 from frontdesk.errors import TransientError
-from frontdesk.storage.items import from_session, to_session
+from frontdesk.storage.items import from_session, to_sealed_session
 from functions.archiver import handler, stream
 from tests.factories import CHANNEL, NOW, session, turn
 from tests.fakes.clock import FakeClock
+from tests.fakes.seals import FakeSeals, words_in
 from tests.fakes.stores import InMemoryArchive, InMemorySessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-    from frontdesk.records import Session
+    from frontdesk.records import SealedSession, Session
 
 TTL_SERVICE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
@@ -37,7 +38,7 @@ class Context:
 @pytest.fixture
 def archive(monkeypatch: pytest.MonkeyPatch) -> InMemoryArchive:
     archive = InMemoryArchive()
-    rescuer = Rescuer(archiving=Archiving(archive=archive, clock=FakeClock()), read=to_session)
+    rescuer = Rescuer(archiving=Archiving(archive=archive, clock=FakeClock()), read=to_sealed_session)
     monkeypatch.setattr(bootstrap, "rescuer", lambda: rescuer)
     return archive
 
@@ -63,7 +64,7 @@ def removal(removed: Session, *, number: int = 1, **differently: Any) -> dict[st
         "userIdentity": TTL_SERVICE,
         "dynamodb": {
             "Keys": {"conversation": {"S": removed.conversation}, "session_id": {"S": removed.session_id}},
-            "OldImage": from_session(removed) | {"idle_shard": {"S": "3"}},
+            "OldImage": from_session(removed, FakeSeals()) | {"idle_shard": {"S": "3"}},
             "SequenceNumber": str(number),
             "StreamViewType": "OLD_IMAGE",
         },
@@ -97,7 +98,7 @@ def test_a_sweep_that_finds_nothing_counts_nothing(monkeypatch: pytest.MonkeyPat
 class BadShard(InMemorySessions):
     """Sessions of which the first shard cannot be read."""
 
-    def idle(self, shard: int, *, before: int) -> Iterator[Session]:
+    def idle(self, shard: int, *, before: int) -> Iterator[SealedSession]:
         if shard == 0:
             raise TransientError("throttled")
         return super().idle(shard, before=before)
@@ -129,8 +130,19 @@ def test_what_ttl_removed_unarchived_is_archived(archive: InMemoryArchive, capsy
 
     assert answer == {"batchItemFailures": []}
     (kept,) = archive.documents.values()
-    assert (kept["version"], kept["turns"][0]["answer"]) == (3, turn().answer)
+    assert (kept["version"], words_in(kept)["turns"][0]["answer"]) == (3, turn().answer)
     assert metrics(capsys.readouterr().out) == [{"channel": CHANNEL, "Archived": [1]}]
+
+
+def test_what_the_release_before_sealing_saved_is_archived_as_it_is(archive: InMemoryArchive):
+    record = removal(session(version=1))
+    del record["dynamodb"]["OldImage"]["sealed"]
+    record["dynamodb"]["OldImage"] |= {"customer": {"S": "lin.mei"}, "turns": {"S": "[]"}}
+
+    assert stream.lambda_handler({"Records": [record]}, None) == {"batchItemFailures": []}
+
+    (kept,) = archive.documents.values()
+    assert (kept["schema"], kept["customer"], kept["turns"]) == ("frontdesk.session/1", "lin.mei", [])
 
 
 def test_what_was_archived_in_its_last_version_is_left_alone(
@@ -177,7 +189,7 @@ def test_an_archive_that_is_down_brings_the_record_again(monkeypatch: pytest.Mon
         def put(self, name: str, document: dict[str, Any], *, version: int) -> None:
             raise TransientError("down")
 
-    rescuer = Rescuer(archiving=Archiving(archive=Down(), clock=FakeClock()), read=to_session)
+    rescuer = Rescuer(archiving=Archiving(archive=Down(), clock=FakeClock()), read=to_sealed_session)
     monkeypatch.setattr(bootstrap, "rescuer", lambda: rescuer)
 
     answer = stream.lambda_handler({"Records": [removal(session(version=1), number=7)]}, None)

@@ -8,17 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from frontdesk.conversation.archiving import SCHEMA, Archiving, document, document_name
+from frontdesk.conversation.archiving import Archiving, document, document_name
 from frontdesk.errors import TransientError
-from tests.factories import CHANNEL, CONVERSATION, CUSTOMER, NOW, SESSION_ID, session, turn
+from tests.factories import (
+    ANOTHER_CONVERSATION,
+    CHANNEL,
+    CONVERSATION,
+    CUSTOMER,
+    NOW,
+    SESSION_ID,
+    sealed_session,
+    session,
+    turn,
+)
 from tests.fakes.clock import FakeClock
+from tests.fakes.seals import sealed, words_in
 from tests.fakes.stores import InMemoryArchive, InMemorySessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from frontdesk.conversation.archiving import Tally
-    from frontdesk.records import Session
+    from frontdesk.records import SealedSession, Session
 
 IDLE_S = 600
 PLENTY_S = 60.0
@@ -52,48 +63,73 @@ def test_an_idle_session_is_written_whole_and_marked():
 
     assert (dict(tally.archived), tally.superseded, tally.failed, tally.unfinished) == ({CHANNEL: 1}, 0, 0, False)
     assert room.archive.documents == {
-        f"sessions/dt=2026-09-21/channel={CHANNEL}/{SESSION_ID}.json": {
-            "schema": SCHEMA,
+        f"sessions/dt=2026-09-21/channel={CHANNEL}/conversation={CONVERSATION}/{SESSION_ID}.json": {
+            "schema": "frontdesk.session/2",
             "conversation": CONVERSATION,
             "session_id": SESSION_ID,
             "channel": CHANNEL,
-            "customer": CUSTOMER,
             "version": saved.version,
             "opened_at": NOW,
             "last_activity_at": NOW - IDLE_S,
             "archived_at": NOW,
             "turns_dropped": 2,
-            "turns": [
-                {
-                    "question_id": turn().question_id,
-                    "kind": "answer",
-                    "question": turn().question,
-                    "answer": turn().answer,
-                    "asked_at_ms": turn().asked_at_ms,
-                    "answered_at_ms": turn().answered_at_ms,
-                    "confidence": turn().confidence,
-                }
-            ],
+            "sealed": sealed(saved).words["sealed"],
         }
     }
     assert room.sessions.get(CONVERSATION, SESSION_ID) == replace(saved, archived_version=saved.version)
 
 
-def test_a_document_is_json():
-    assert json.loads(json.dumps(document(session(turns=(turn(),)), archived_at=NOW)))["turns"]
+def test_a_document_opens_to_what_was_said():
+    kept = document(sealed_session(turns=(turn(),), placeholders=(("[手机号1]", "13900000000"),)), archived_at=NOW)
+
+    words = words_in(json.loads(json.dumps(kept)))
+
+    assert (words["customer"], words["turns"][0]["answer"]) == (CUSTOMER, turn().answer)
+    assert words["placeholders"] == [["[手机号1]", "13900000000"]]
+
+
+def test_a_document_tells_nothing_without_a_key():
+    kept = json.dumps(document(sealed_session(turns=(turn(),)), archived_at=NOW), ensure_ascii=False)
+
+    assert not [words for words in (CUSTOMER, turn().question, turn().answer) if words in kept]
+
+
+def test_a_session_that_was_never_sealed_is_archived_as_the_release_before_sealing_did():
+    before = replace(sealed_session(version=3), words={"customer": CUSTOMER, "turns": [{"question": "在吗？"}]})
+
+    assert document(before, archived_at=NOW) == {
+        "schema": "frontdesk.session/1",
+        "conversation": CONVERSATION,
+        "session_id": SESSION_ID,
+        "channel": CHANNEL,
+        "customer": CUSTOMER,
+        "version": 3,
+        "opened_at": NOW,
+        "last_activity_at": NOW,
+        "archived_at": NOW,
+        "turns_dropped": 0,
+        "turns": [{"question": "在吗？"}],
+    }
+
+
+def test_a_customers_documents_are_found_by_their_names():
+    mine, theirs = sealed_session(), sealed_session(conversation=ANOTHER_CONVERSATION)
+
+    assert f"/conversation={CONVERSATION}/" in document_name(mine)
+    assert f"/conversation={CONVERSATION}/" not in document_name(theirs)
 
 
 @pytest.mark.parametrize(
     ("opened_at", "day"), [(1_767_225_599, "2025-12-31"), (1_767_225_600, "2026-01-01"), (1_767_225_601, "2026-01-01")]
 )
 def test_a_documents_name_has_the_day_of_the_opening_in_utc(opened_at: int, day: str):
-    assert document_name(session(opened_at=opened_at)).startswith(f"sessions/dt={day}/channel={CHANNEL}/")
+    assert document_name(sealed_session(opened_at=opened_at)).startswith(f"sessions/dt={day}/channel={CHANNEL}/")
 
 
 def test_a_session_keeps_its_documents_name_however_long_it_goes_on():
-    grown = session(version=9, last_activity_at=NOW + 10**6, expires_at=NOW + 10**6, turns=(turn(),))
+    grown = sealed_session(version=9, last_activity_at=NOW + 10**6, expires_at=NOW + 10**6, turns=(turn(),))
 
-    assert document_name(grown) == document_name(session())
+    assert document_name(grown) == document_name(sealed_session())
 
 
 def test_a_session_with_recent_activity_is_left_alone():
@@ -136,7 +172,7 @@ def test_a_session_that_comes_back_is_archived_again_with_what_was_added():
     room.sweep()
 
     (kept,) = room.archive.documents.values()
-    assert [each["question_id"] for each in kept["turns"]] == [turn().question_id, "2"]
+    assert [each["question_id"] for each in words_in(kept)["turns"]] == [turn().question_id, "2"]
     assert [version for _, version in room.archive.writes] == [1, 2]
 
 
@@ -167,7 +203,7 @@ def test_a_session_that_comes_back_while_it_is_archived_is_not_lost():
     room.clock.advance(IDLE_S)
     assert room.sweep().archived.total() == 1
     (kept,) = room.archive.documents.values()
-    assert [each["question_id"] for each in kept["turns"]] == ["new"]
+    assert [each["question_id"] for each in words_in(kept)["turns"]] == ["new"]
 
 
 class Removing(InMemoryArchive):
@@ -202,9 +238,9 @@ def test_an_older_sweep_that_comes_late_does_not_undo_a_newer_one():
     class Stale(InMemorySessions):
         """An index that still shows what the session was."""
 
-        def idle(self, shard: int, *, before: int) -> Iterator[Session]:
+        def idle(self, shard: int, *, before: int) -> Iterator[SealedSession]:
             if shard == 0:
-                yield seen
+                yield sealed(seen)
 
     stale = Stale(shards=4)
     stale.kept = room.sessions.kept
@@ -214,7 +250,7 @@ def test_an_older_sweep_that_comes_late_does_not_undo_a_newer_one():
 
     assert tally.superseded == 1
     (kept,) = room.archive.documents.values()
-    assert (kept["version"], len(kept["turns"])) == (newer.version, 2)
+    assert (kept["version"], len(words_in(kept)["turns"])) == (newer.version, 2)
 
 
 def test_when_time_runs_out_the_next_sweep_goes_on():
@@ -244,7 +280,7 @@ class BadShard(InMemorySessions):
 
     bad = 2
 
-    def idle(self, shard: int, *, before: int) -> Iterator[Session]:
+    def idle(self, shard: int, *, before: int) -> Iterator[SealedSession]:
         if shard == self.bad:
             raise TransientError("throttled")
         return super().idle(shard, before=before)
@@ -288,7 +324,8 @@ def test_what_could_not_be_written_is_not_marked():
 def test_a_crash_between_writing_and_marking_is_made_good_by_the_next_sweep():
     room = Room()
     (saved,) = room.keep(1)
-    room.archive.put(document_name(saved), document(saved, archived_at=NOW), version=saved.version)
+    seen = sealed(saved)
+    room.archive.put(document_name(seen), document(seen, archived_at=NOW), version=seen.version)
 
     assert room.sweep().archived.total() == 1
     assert len(room.archive.writes) == 1
@@ -303,7 +340,7 @@ def test_of_removed_sessions_those_are_archived_that_had_changed_since(
 ):
     archive = InMemoryArchive()
     rescuer = Archiving(archive=archive, clock=FakeClock())
-    removed = session(version=version, archived_version=archived_version, turns=(turn(),))
+    removed = sealed_session(version=version, archived_version=archived_version, turns=(turn(),))
 
     assert rescuer.rescue(removed) is rescued
     assert rescuer.rescue(removed) is rescued
@@ -322,3 +359,4 @@ def test_what_was_archived_is_told_without_content(caplog: pytest.LogCaptureFixt
     assert record.at_ms == NOW * 1000
     assert turn().answer not in str(record.__dict__)
     assert CUSTOMER not in str(record.__dict__)
+    assert sealed(room.sessions.kept[CONVERSATION, "session-0"]).words["sealed"] not in str(record.__dict__)

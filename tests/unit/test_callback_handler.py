@@ -18,15 +18,19 @@ from frontdesk.conversation.reception import Reception
 from frontdesk.errors import MisconfiguredError, SettingsError, TransientError
 from frontdesk.protection.identity import Pseudonyms
 from frontdesk.storage.inbox import SqsInbox
+from frontdesk.storage.inbox_records import read_record
 from functions.callback import handler
 from functions.callback.handler import lambda_handler
-from tests.factories import CHANNEL, CORP_ID, CUSTOMER, MESSAGE_ID, NOW, NOW_MS, WORDS, gateway_event
+from tests.factories import CHANNEL, CORP_ID, CUSTOMER, MESSAGE_ID, NOW, NOW_MS, WORDS, gateway_event, sqs_record
 from tests.fakes.queue import QUEUE_URL, InMemoryQueue
+from tests.fakes.seals import FakeRing
 from tests.vendor_side import App, event_xml, message_xml
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
+
+    from frontdesk.messages import Inbound
 
 APP = App()
 PSEUDONYMS = Pseudonyms("a-key-of-at-least-thirty-two-characters")
@@ -45,9 +49,14 @@ def composed(queue: InMemoryQueue) -> Reception:
         callback=WecomAppCallback(
             envelope, conversation_of=lambda sender: PSEUDONYMS.conversation(CHANNEL, CORP_ID, sender)
         ),
-        inbox=SqsInbox(queue, QUEUE_URL),
+        inbox=SqsInbox(queue, QUEUE_URL, seals=FakeRing()),
         clock=lambda: NOW,
     )
+
+
+def opened(body: str) -> Inbound:
+    """Return the message that a queue body holds."""
+    return read_record(sqs_record(body), max_receives=5, seals=FakeRing()).inbound
 
 
 @pytest.fixture
@@ -124,15 +133,16 @@ class TestAccepting:
         self, queue: InMemoryQueue, capsys: pytest.CaptureFixture[str]
     ):
         assert post(*APP.post(message_xml())) == {"statusCode": 200, "headers": JSON_TYPE, "body": ""}
-        (body,) = map(json.loads, queue.bodies)
-        assert (body["text"], body["sender"], body["message_id"]) == (WORDS, CUSTOMER, MESSAGE_ID)
-        assert body["received_at_ms"] == NOW_MS + 250
+        (queued,) = map(opened, queue.bodies)
+        assert (queued.text, queued.sender, queued.message_id) == (WORDS, CUSTOMER, MESSAGE_ID)
+        assert queued.received_at_ms == NOW_MS + 250
+        assert not any(words in queue.bodies[0] for words in (WORDS, CUSTOMER))
         assert metrics(capsys) == ACCEPTED
 
     def test_a_body_may_arrive_as_base64(self, queue: InMemoryQueue):
         query, body = APP.post(message_xml(Content="你好 🙂"))
         assert post(query, body, encoded=True)["statusCode"] == 200
-        assert json.loads(queue.bodies[0])["text"] == "你好 🙂"
+        assert opened(queue.bodies[0]).text == "你好 🙂"
 
     def test_a_repeated_callback_is_acknowledged_and_queued_once(self, queue: InMemoryQueue):
         callback = APP.post(message_xml())

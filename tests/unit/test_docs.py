@@ -155,7 +155,12 @@ class TestSettings:
         assert listed <= quoted(section("## Settings"))
 
     @pytest.mark.parametrize(
-        "function", ["CallbackFunction", "ResponderFunction", "ArchiverFunction", "ArchiverStreamFunction"]
+        "function",
+        [
+            name
+            for name, resource in template()["Resources"].items()
+            if resource["Type"] == "AWS::Serverless::Function"
+        ],
     )
     def test_every_variable_of_a_function_is_in_its_row(self, function: str) -> None:
         part = section("## What each function is given")
@@ -169,7 +174,9 @@ class TestSettings:
         described = {row[0].strip("`"): quoted(row[1]) for row in rows(section("## Secrets"))}
         for name, resource in template()["Resources"].items():
             if resource["Type"] == "AWS::SecretsManager::Secret":
-                held = set(re.findall(r'[A-Z_]{8,}(?=")', str(resource["Properties"]))) or {"CONVERSATION_KEY"}
+                generated = resource["Properties"].get("GenerateSecretString", {}).get("GenerateStringKey")
+                held = {generated} if generated else set(re.findall(r'[A-Z_]{8,}(?=")', str(resource["Properties"])))
+                assert held
                 assert described.pop(name) == held
         assert described == {}
 
@@ -230,9 +237,10 @@ class TestDeployment:
 
 class TestTelemetry:
     def test_every_metric_is_described_and_every_described_metric_is_written(self) -> None:
-        handlers = "\n".join(map(text_of, (ROOT / "functions").glob("*/*.py")))
-        of_aws = {"Records", "OldImage", "SequenceNumber", "Service"}  # words of its events
-        written = set(re.findall(r'"((?:[A-Z][a-z]+)+)"', handlers)) - of_aws
+        writers = [*(ROOT / "functions").glob("*/*.py"), ROOT / "layers/frontdesk/frontdesk/bootstrap.py"]
+        handlers = "\n".join(map(text_of, writers))
+        others = {"Records", "OldImage", "SequenceNumber", "Service", "ApproximateReceiveCount", "WeCom"}
+        written = set(re.findall(r'"((?:[A-Z][a-z]+)+)"', handlers)) - others
         described = {row[0].strip("`") for row in rows(section("## Metrics"))}
         assert described == written
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,16 +16,19 @@ from frontdesk.conversation.reception import Reception
 from frontdesk.errors import FrontdeskError, MalformedMessageError, SettingsError, TransientError
 from frontdesk.protection.identity import Pseudonyms
 from frontdesk.settings import CallbackSecrets, ResponderSecrets
-from frontdesk.storage.inbox import SqsInbox, encode
+from frontdesk.storage.inbox import SqsInbox
 from frontdesk.storage.inbox_records import read_record
 from frontdesk.storage.secrets import read_secret
 from functions.callback.handler import lambda_handler
 from tests.factories import NOW, gateway_event, inbound, sqs_record
 from tests.fakes.queue import QUEUE_URL, InMemoryQueue
+from tests.fakes.seals import FakeRing
 from tests.vendor_side import App, event_xml, message_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from frontdesk.messages import Received
 
 WORDS, PERSON, URL = "MarkedWords", "marked.person", "https://marked.invalid/media"
 TOKEN, AES_KEY, KEY = (
@@ -30,7 +36,10 @@ TOKEN, AES_KEY, KEY = (
     "MarkedAesKeyMarkedAesKeyMarkedAesKeyMarkedA",
     "MarkedKeyMarkedKeyMarkedKeyMarkedKey",
 )
-MARKS = ("marked", "Marked")
+# Invented: the county does not exist, and nobody has issued the card.
+PHONE, IDENTITY, CARD, EMAIL = "13812345678", "110199199003071212", "6222021234567890128", "person@example.com"
+PRIVATE = (PHONE, IDENTITY, CARD, EMAIL)
+MARKS = ("marked", "Marked", *PRIVATE)
 APP = App(token=TOKEN, encoding_aes_key=AES_KEY, receive_id="ww0a1b2c3d4e5f6a7b")
 MESSAGES = [
     message_xml(FromUserName=PERSON, Content=WORDS),
@@ -41,6 +50,8 @@ MESSAGES = [
     message_xml(FromUserName=PERSON, CreateTime=WORDS),
     message_xml(FromUserName=PERSON, MsgId=WORDS, Content=WORDS),
     message_xml(FromUserName=PERSON, MsgId=None, Content=WORDS),
+    *(message_xml(FromUserName=each, Content=f"{WORDS}{each}") for each in PRIVATE),
+    *(message_xml(FromUserName=PERSON, MsgType=each, Content=each) for each in PRIVATE),
     event_xml("enter_agent", FromUserName=PERSON, EventKey=WORDS),
     event_xml(WORDS, FromUserName=PERSON),
     f"<xml><Content>{WORDS}&{WORDS};</Content></xml>",
@@ -77,7 +88,7 @@ def test_nothing_of_a_callback_is_shown(
     names = Pseudonyms(KEY)
     reception = Reception(
         callback=WecomAppCallback(envelope, conversation_of=names.conversation),
-        inbox=SqsInbox(queue(), QUEUE_URL),
+        inbox=SqsInbox(queue(), QUEUE_URL, seals=FakeRing()),
         clock=lambda: NOW,
     )
     monkeypatch.setattr(bootstrap, "reception", lambda: reception)
@@ -90,6 +101,39 @@ def test_nothing_of_a_callback_is_shown(
     shown = str(log_lines()) + "".join(capfd.readouterr())
     assert log_lines()
     assert not [mark for mark in MARKS if mark in shown]
+
+
+# A body as the release before sealing wrote it.
+V1 = json.dumps({"v": 1, **asdict(inbound(details={WORDS: "x"}))}, ensure_ascii=False)
+
+
+def read(body: str) -> Received:
+    return read_record(sqs_record(body), max_receives=1, seals=FakeRing())
+
+
+class CarelessError(FrontdeskError):
+    """One of ours whose text says too much: it would be logged as it is."""
+
+
+def leak() -> None:
+    raise CarelessError(f"{PRIVATE} with secret=MarkedSecret")
+
+
+@pytest.mark.parametrize("mark", [*PRIVATE, "access_token=MarkedToken", "Bearer MarkedBearer", "fastgpt-MarkedKey"])
+def test_a_careless_line_shows_nothing_either(
+    mark: str, log_lines: Callable[[], list[dict[str, Any]]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = logging.getLogger("frontdesk.careless")
+    log.info("said %s", mark)
+    log.info("failed", extra={"said": mark, "more": {"said": [mark, {mark: mark}]}, "error": ValueError(mark)})
+    log.info({"said": mark})
+    try:
+        leak()
+    except CarelessError:
+        log.exception("failed with %s", mark)
+    shown = str(log_lines()) + "".join(capfd.readouterr())
+    assert len(log_lines()) == 4
+    assert not [each for each in MARKS if each in shown]
 
 
 def text_of(attempt: Callable[[], object]) -> str:
@@ -111,9 +155,9 @@ class Vault:
 @pytest.mark.parametrize(
     "attempt",
     [
-        lambda: read_record(sqs_record(f'{{"text": "{WORDS}"}}'), max_receives=1),
-        lambda: read_record(sqs_record(encode(inbound(details={WORDS: "x"})).replace('"x"', "5")), max_receives=1),
-        lambda: read_record(sqs_record(WORDS), max_receives=1),
+        lambda: read(f'{{"text": "{WORDS}"}}'),
+        lambda: read(V1.replace('"x"', "5")),
+        lambda: read(WORDS),
         lambda: read_secret(Vault(WORDS), "arn", "WeCom"),
         lambda: CallbackSecrets.read({"WECOM_TOKEN": "-" + TOKEN, "WECOM_ENCODING_AES_KEY": AES_KEY + "!"}, {}),
         lambda: CallbackSecrets.read({}, {"CONVERSATION_KEY": KEY[:31]}),
@@ -127,6 +171,6 @@ def test_no_error_text_shows_what_was_wrong_with_it(attempt: Callable[[], object
 
 def test_errors_that_hold_no_content_say_what_is_wrong() -> None:
     with pytest.raises(MalformedMessageError, match="unreadable: details"):
-        read_record(sqs_record(encode(inbound(details={WORDS: "x"})).replace('"x"', "5")), max_receives=1)
+        read(V1.replace('"x"', "5"))
     with pytest.raises(SettingsError, match="CONVERSATION_KEY"):
         CallbackSecrets.read({}, {"CONVERSATION_KEY": KEY[:31]})

@@ -13,14 +13,16 @@ import pytest
 
 from frontdesk import bootstrap
 from frontdesk.bootstrap import Responder
-from frontdesk.errors import MisconfiguredError, PermanentError, TransientError
-from frontdesk.messages import Kind
+from frontdesk.errors import MisconfiguredError, PermanentError, TransientError, UnopenableError
+from frontdesk.messages import Action, Kind
 from frontdesk.storage.inbox import encode
 from frontdesk.storage.inbox_records import read_record
 from frontdesk.telemetry import SafeFormatter
 from functions.responder import handler
 from tests.factories import CHANNEL, CUSTOMER, NOW_MS, SENTENCES, inbound, model_answer, sqs_record
 from tests.fakes.desk import Desk
+from tests.fakes.guard import HANDOFF_SENTENCE, SENTENCE
+from tests.fakes.seals import FakeRing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +52,7 @@ class Function:
     def deployed(self) -> Responder:
         return Responder(
             answering=self.desk.answering(),
-            read=partial(read_record, max_receives=MAX_RECEIVES),
+            read=partial(read_record, max_receives=MAX_RECEIVES, seals=FakeRing()),
             retry_later=self._retry_later,
         )
 
@@ -75,7 +77,7 @@ def function(monkeypatch: pytest.MonkeyPatch) -> Function:
 def record(number: int, *, attempt: int = 1, **differently: Any) -> dict[str, Any]:
     """Return the record of a message; its text is its number."""
     values = {"message_id": str(number), "text": str(number), "received_at_ms": NOW_MS, **differently}
-    return sqs_record(encode(inbound(**values)), attempt=attempt, number=number)
+    return sqs_record(encode(inbound(**values), FakeRing()), attempt=attempt, number=number)
 
 
 def item(number: int) -> str:
@@ -131,7 +133,11 @@ def only_for(conversation: str, error: Exception) -> Any:
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{", "[]", "null", '{"v":2}', encode(inbound()).replace('"v":1', '"v":9'), encode(inbound(kind="hologram"))],
+    [
+        *("", "{", "[]", "null", '{"v":2}'),
+        encode(inbound(), FakeRing()).replace('"v":2', '"v":9'),
+        encode(inbound(kind="hologram"), FakeRing()),
+    ],
     ids=["empty", "broken", "list", "null", "incomplete", "another version", "unknown kind"],
 )
 def test_what_cannot_be_read_joins_the_dead_letters_and_harms_nobody(function: Function, body: str):
@@ -142,6 +148,52 @@ def test_what_cannot_be_read_joins_the_dead_letters_and_harms_nobody(function: F
     assert function.desk.read == ["答：1\n3"]
 
 
+def sealed_otherwise(number: int, *, attempt: int = 1) -> dict[str, Any]:
+    """Return the record of a message whose words no key here opens."""
+    return sqs_record(encode(inbound(message_id=str(number)), FakeRing("k9")), attempt=attempt, number=number)
+
+
+@pytest.mark.parametrize(("attempt", "wait_s"), [(1, 5), (2, 15), (3, 45), (4, 120), (5, 120)])
+def test_what_does_not_open_waits_for_its_key_and_harms_nobody(function: Function, attempt: int, wait_s: int):
+    failed = function(record(1), sealed_otherwise(2, attempt=attempt), record(3))
+
+    assert failed == [item(2)]
+    assert function.waits == {"receipt-2": wait_s}
+    assert function.desk.read == ["答：1\n3"]
+
+
+def test_the_log_names_the_key_that_is_missing_and_the_metric_counts_it(
+    function: Function, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+):
+    function(sealed_otherwise(1))
+
+    (line,) = [json.loads(SafeFormatter(serialize_stacktrace=False).format(each)) for each in caplog.records]
+    assert (line["code"], line["key_id"]) == ("unopened", "k9")
+    output = capsys.readouterr().out
+    assert metrics(output) == {"Unopened": [1]}
+    assert '"channel":"system"' in output.replace(" ", "")
+
+
+def test_a_stored_value_that_does_not_open_is_counted_too(function: Function, capsys: pytest.CaptureFixture[str]):
+    def closed(conversation: str) -> Any:
+        raise UnopenableError("a value does not open", key_id="c0123456789ab")
+
+    function.desk.sessions.latest = closed  # type: ignore[method-assign]
+    assert function(record(1)) == [item(1)]
+    assert metrics(capsys.readouterr().out) == {"Unopened": [1]}
+
+
+def test_what_a_rule_decided_is_counted_by_what_it_decided(function: Function, capsys: pytest.CaptureFixture[str]):
+    function.desk.rules.questions = {"底价": Action.BLOCK, "经理": Action.HANDOFF}
+
+    function(record(1, text="底价", conversation="a"), record(2, text="找经理", conversation="b"))
+
+    assert sorted(function.desk.read) == sorted([SENTENCE, HANDOFF_SENTENCE])
+    counted = metrics(capsys.readouterr().out)
+    assert (counted["Blocked"], counted["Handoff"]) == ([1], [1])
+    assert "Answered" not in counted
+
+
 def test_a_batch_of_nothing_readable_asks_nobody(function: Function, capsys: pytest.CaptureFixture[str]):
     assert function(sqs_record("{", number=1)) == [item(1)]
     assert function.desk.model.questions == []
@@ -149,7 +201,7 @@ def test_a_batch_of_nothing_readable_asks_nobody(function: Function, capsys: pyt
 
 
 def test_what_cannot_be_read_is_told_without_its_words(function: Function, caplog: pytest.LogCaptureFixture):
-    function(sqs_record(encode(inbound(text="我的密码是 1234", message_id="")), number=1))
+    function(sqs_record(encode(inbound(text="我的密码是 1234", message_id=""), FakeRing()), number=1))
 
     (line,) = [SafeFormatter(serialize_stacktrace=False).format(record) for record in caplog.records]
     assert "message_malformed" in line
@@ -172,7 +224,9 @@ def test_a_message_that_came_more_often_than_foreseen_waits_no_longer(
     function: Function, monkeypatch: pytest.MonkeyPatch
 ):
     function.desk.model.script.append(TransientError("busy"))
-    patient = Responder(function.desk.answering(), partial(read_record, max_receives=99), function._retry_later)
+    patient = Responder(
+        function.desk.answering(), partial(read_record, max_receives=99, seals=FakeRing()), function._retry_later
+    )
     monkeypatch.setattr(bootstrap, "responder", lambda: patient)
 
     function(record(1, attempt=50))

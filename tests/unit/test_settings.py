@@ -13,14 +13,17 @@ from frontdesk.settings import (
     WECOM_API_BASE,
     ArchiverSettings,
     ArchiverStreamSettings,
+    AuditorSettings,
     CallbackSecrets,
     CallbackSettings,
     ResponderSecrets,
     ResponderSettings,
+    ReviewerSettings,
     local_problems,
 )
 
 AES_KEY = "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"  # the vendor's published example
+KEYRING_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring-AbCdEf"
 SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:wecom-AbCdEf"
 
 CALLBACK = {
@@ -30,6 +33,7 @@ CALLBACK = {
     "INBOX_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/inbox.fifo",
     "WECOM_SECRET_ARN": SECRET_ARN,
     "IDENTITY_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:identity-AbCdEf",
+    "KEYRING_SECRET_ARN": KEYRING_ARN,
 }
 RESPONDER = {
     "WECOM_CORP_ID": "ww0a1b2c3d4e5f6a7b",
@@ -40,10 +44,15 @@ RESPONDER = {
     "FASTGPT_BASE_URL": "https://fastgpt.example.invalid/api",
     "FASTGPT_APP_ID": "0123456789abcdef01234567",
     "FASTGPT_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:fastgpt-AbCdEf",
+    "KEYRING_SECRET_ARN": KEYRING_ARN,
     "INBOX_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/inbox.fifo",
     "INBOX_MAX_RECEIVES": "5",
     "SESSIONS_TABLE": "sessions",
     "LEDGER_TABLE": "ledger",
+    "CUSTOMER_KEYS_TABLE": "customer-keys",
+    "AUDIT_TABLE": "audit",
+    "AUDIT_RETENTION_DAYS": "180",
+    "RULES_BUCKET": "rules",
     "SESSION_TTL_SECONDS": "900",
     "INTERIM_AFTER_SECONDS": "6",
     "WELCOME_TEXT": "您好",
@@ -59,6 +68,24 @@ ARCHIVER = {
     "SESSION_IDLE_SECONDS": "600",
 }
 STREAM = {"ARCHIVE_BUCKET": "archive"}
+AUDITOR = {
+    "AWS_REGION": "us-east-1",
+    "AUDIT_TABLE": "audit",
+    "AUDIT_DAY_INDEX": "day",
+    "AUDIT_BUCKET": "audit-bucket",
+    "AUDIT_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:audit-AbCdEf",
+}
+REVIEWER = {
+    "AWS_REGION": "us-east-1",
+    "KEYRING_SECRET_ARN": KEYRING_ARN,
+    "CUSTOMER_KEYS_TABLE": "customer-keys",
+    "AUDIT_TABLE": "audit",
+    "AUDIT_DAY_INDEX": "day",
+    "AUDIT_BUCKET": "audit-bucket",
+    "REVIEWS_TABLE": "reviews",
+    "RULES_BUCKET": "rules",
+    "REVIEW_SAMPLE_PERCENT": "100",
+}
 WECOM = {"WECOM_SECRET": "an-invented-secret", "WECOM_TOKEN": "QDG6eK", "WECOM_ENCODING_AES_KEY": AES_KEY}
 IDENTITY = {"CONVERSATION_KEY": "k" * 32}
 FASTGPT = {"FASTGPT_API_KEY": "fastgpt-an-invented-key"}
@@ -68,6 +95,8 @@ READERS = [
     (ResponderSettings.read, RESPONDER, {"WELCOME_TEXT"}),
     (ArchiverSettings.read, ARCHIVER, set()),
     (ArchiverStreamSettings.read, STREAM, set()),
+    (AuditorSettings.read, AUDITOR, set()),
+    (ReviewerSettings.read, REVIEWER, set()),
 ]
 
 
@@ -98,6 +127,16 @@ class TestEnvironment:
     def test_the_archivers_are_read(self):
         assert ArchiverSettings.read(ARCHIVER).session_idle_s == 600
         assert ArchiverStreamSettings.read(STREAM).archive_bucket == "archive"
+
+    def test_the_auditors_and_the_reviewers_are_read(self):
+        assert AuditorSettings.read(AUDITOR).audit_bucket == "audit-bucket"
+        assert ReviewerSettings.read(REVIEWER).sample_percent == 100
+
+    @pytest.mark.parametrize("days", ["179", "0", "half a year"])
+    def test_the_audit_is_kept_for_six_months_at_least(self, days: str):
+        assert problems_of(ResponderSettings.read, RESPONDER | {"AUDIT_RETENTION_DAYS": days}) == [
+            "AUDIT_RETENTION_DAYS must be a whole number from 180 to 36500"
+        ]
 
     @pytest.mark.parametrize(("read", "source", "optional"), READERS)
     def test_every_missing_setting_is_named_at_once(self, read: Any, source: dict[str, str], optional: set[str]):

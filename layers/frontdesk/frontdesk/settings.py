@@ -115,6 +115,11 @@ def _fastgpt_base_url(reader: Reader) -> str:
     return base if base.endswith("/api") else base + "/api"
 
 
+def _audit_retention_days(reader: Reader) -> int:
+    """Six months at least: 网络安全法, article 21."""
+    return reader.integer("AUDIT_RETENTION_DAYS", 180, 36_500)
+
+
 @dataclass(frozen=True, slots=True)
 class CallbackSettings:
     """The callback function's environment."""
@@ -124,6 +129,7 @@ class CallbackSettings:
     inbox_url: str
     wecom_secret_arn: str
     identity_secret_arn: str
+    keyring_secret_arn: str
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
@@ -135,6 +141,7 @@ class CallbackSettings:
             inbox_url=reader.url("INBOX_URL"),
             wecom_secret_arn=reader.text("WECOM_SECRET_ARN"),
             identity_secret_arn=reader.text("IDENTITY_SECRET_ARN"),
+            keyring_secret_arn=reader.text("KEYRING_SECRET_ARN"),
         )
         reader.done()
         return settings
@@ -183,10 +190,15 @@ class ResponderSettings:
     fastgpt_base_url: str
     fastgpt_app_id: str
     fastgpt_secret_arn: str
+    keyring_secret_arn: str
     inbox_url: str
     inbox_max_receives: int
     sessions_table: str
     ledger_table: str
+    customer_keys_table: str
+    audit_table: str
+    audit_retention_days: int
+    rules_bucket: str
     session_ttl_s: int
     interim_after_s: int
     sentences: Sentences
@@ -204,10 +216,15 @@ class ResponderSettings:
             fastgpt_base_url=_fastgpt_base_url(reader),
             fastgpt_app_id=reader.checked("FASTGPT_APP_ID", "24 hexadecimal digits", _APP_ID.fullmatch),
             fastgpt_secret_arn=reader.text("FASTGPT_SECRET_ARN"),
+            keyring_secret_arn=reader.text("KEYRING_SECRET_ARN"),
             inbox_url=reader.url("INBOX_URL"),
             inbox_max_receives=reader.integer("INBOX_MAX_RECEIVES", 1, 1000),
             sessions_table=reader.text("SESSIONS_TABLE"),
             ledger_table=reader.text("LEDGER_TABLE"),
+            customer_keys_table=reader.text("CUSTOMER_KEYS_TABLE"),
+            audit_table=reader.text("AUDIT_TABLE"),
+            audit_retention_days=_audit_retention_days(reader),
+            rules_bucket=reader.text("RULES_BUCKET"),
             session_ttl_s=reader.integer("SESSION_TTL_SECONDS", 1, 86_400),
             interim_after_s=reader.integer("INTERIM_AFTER_SECONDS", 0, 100),
             sentences=Sentences(
@@ -282,6 +299,64 @@ class ArchiverStreamSettings:
         """Return the settings; raises `SettingsError`."""
         reader = Reader(environ)
         settings = cls(archive_bucket=reader.text("ARCHIVE_BUCKET"))
+        reader.done()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class AuditorSettings:
+    """The environment of the function that exports the audit."""
+
+    region: str
+    audit_table: str
+    audit_day_index: str
+    audit_bucket: str
+    audit_secret_arn: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings; raises `SettingsError`."""
+        reader = Reader(environ)
+        settings = cls(
+            region=reader.text("AWS_REGION"),
+            audit_table=reader.text("AUDIT_TABLE"),
+            audit_day_index=reader.text("AUDIT_DAY_INDEX"),
+            audit_bucket=reader.text("AUDIT_BUCKET"),
+            audit_secret_arn=reader.text("AUDIT_SECRET_ARN"),
+        )
+        reader.done()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerSettings:
+    """The environment of the function that reviews what was said."""
+
+    region: str
+    keyring_secret_arn: str
+    customer_keys_table: str
+    audit_table: str
+    audit_day_index: str
+    audit_bucket: str
+    reviews_table: str
+    rules_bucket: str
+    sample_percent: int
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings; raises `SettingsError`."""
+        reader = Reader(environ)
+        settings = cls(
+            region=reader.text("AWS_REGION"),
+            keyring_secret_arn=reader.text("KEYRING_SECRET_ARN"),
+            customer_keys_table=reader.text("CUSTOMER_KEYS_TABLE"),
+            audit_table=reader.text("AUDIT_TABLE"),
+            audit_day_index=reader.text("AUDIT_DAY_INDEX"),
+            audit_bucket=reader.text("AUDIT_BUCKET"),
+            reviews_table=reader.text("REVIEWS_TABLE"),
+            rules_bucket=reader.text("RULES_BUCKET"),
+            sample_percent=reader.integer("REVIEW_SAMPLE_PERCENT", 1, 100),
+        )
         reader.done()
         return settings
 

@@ -19,13 +19,22 @@ from frontdesk.conversation.journey import log, name_of, reached
 from frontdesk.conversation.pauses import Abandoned, StillPending, offer, resolve
 from frontdesk.conversation.plan import Step, Task, plan
 from frontdesk.conversation.session import after, alive, chat_id, open_session, reopen_session
-from frontdesk.errors import ConflictError, FrontdeskError, MisconfiguredError, PermanentError, TransientError
+from frontdesk.conversation.trail import FRONTDESK, Trail
+from frontdesk.errors import (
+    ConflictError,
+    FrontdeskError,
+    MisconfiguredError,
+    PermanentError,
+    TransientError,
+    UnopenableError,
+)
 from frontdesk.messages import ModelAnswer, Outbound, Question
 from frontdesk.records import Pending, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from frontdesk.conversation.guarding import Guard
     from frontdesk.conversation.ports import Channel, Ledger, Model, Sessions
     from frontdesk.messages import Inbound, Received, Sentences
     from frontdesk.records import Session
@@ -43,6 +52,8 @@ class Result(StrEnum):
 
     ANSWERED = "answered"
     FALLBACK = "fallback"  # the model cannot answer this; the customer was told so
+    BLOCKED = "blocked"  # a rule said its own sentence instead
+    HANDOFF = "handoff"  # a rule wants a person to go on; the customer was told so
     SILENT = "silent"  # nothing was due, e.g. a second welcome
     DUPLICATE = "duplicate"  # everything had been sent before
     UNDELIVERABLE = "undeliverable"  # this customer cannot be written to
@@ -72,10 +83,14 @@ class Outcome:
         return self.result not in {Result.RETRY, Result.DEAD}
 
 
+_RESULTS = {"fallback": Result.FALLBACK, "blocked": Result.BLOCKED, "handoff": Result.HANDOFF}  # by kind of reply
+
+
 @dataclass(slots=True)
 class _Progress:
-    """What one attempt at one step has reached; for the outcome's figures."""
+    """What one attempt at one step has reached; for the audit and the outcome's figures."""
 
+    trail: Trail
     reply: Reply | None = None
     session: Session | None = None
     first_visible_ms: int | None = None
@@ -100,6 +115,7 @@ class Answering:
         sessions: Sessions,
         ledger: Ledger,
         model: Model,
+        guard: Guard,
         channel: Channel,
         sentences: Sentences,
         session_ttl_s: int,
@@ -111,6 +127,7 @@ class Answering:
         self._sessions = sessions
         self._ledger = ledger
         self._model = model
+        self._guard = guard
         self._channel = channel
         self._sentences = sentences
         self._session_ttl_s = session_ttl_s
@@ -129,7 +146,7 @@ class Answering:
         except Exception as error:  # noqa: BLE001  # the outermost line of this conversation's work
             # What is on record is unknown, so nothing may be said but an apology at the very end.
             unknown = plan(batch, {})
-            return [outcome for step in unknown for outcome in self._failed(step, _Progress(), error, deadline)]
+            return [outcome for step in unknown for outcome in self._failed(step, self._start(step), error, deadline)]
         outcomes: list[Outcome] = []
         for step in plan(batch, replies):
             failed = next((each for each in outcomes if each.result is Result.RETRY), None)
@@ -140,8 +157,11 @@ class Answering:
                 outcomes += self._take(step, deadline)
         return outcomes
 
+    def _start(self, step: Step) -> _Progress:
+        return _Progress(Trail(step.received[0].inbound.message_id, self._now_ms), reply=step.reply)
+
     def _take(self, step: Step, deadline: float) -> list[Outcome]:
-        progress = _Progress(reply=step.reply)
+        progress = self._start(step)
         try:
             if progress.reply is None:
                 self._compose(step, progress, deadline)
@@ -155,7 +175,7 @@ class Answering:
             return self._failed(step, progress, error, deadline)
         if already_complete:
             return [Outcome(each, Result.DUPLICATE) for each in step.received]
-        result = Result.FALLBACK if reply.kind == "fallback" else Result.ANSWERED
+        result = _RESULTS.get(reply.kind, Result.ANSWERED)
         return [self._outcome(each, result, progress) for each in step.received]
 
     # -- composing ---------------------------------------------------------------------------------------------
@@ -169,25 +189,36 @@ class Answering:
         progress.session = session
         match step.task:
             case Task.RESET:
-                self._record(step, progress, "reset", self._sentences.reset)
+                self._record_sentence(step, progress, "reset", self._sentences.reset)
             case Task.EXPLAIN:
-                self._record(step, progress, "unsupported", self._sentences.unsupported, pending=session.pending)
+                self._record_sentence(step, progress, "unsupported", self._sentences.unsupported, session.pending)
             case Task.WELCOME:
                 if self._sentences.welcome and not session.welcomed:
-                    self._record(step, progress, "welcome", self._sentences.welcome, pending=session.pending)
+                    self._record_sentence(step, progress, "welcome", self._sentences.welcome, session.pending)
             case _:
                 self._compose_answer(step, session, progress, deadline)
 
+    def _record_sentence(
+        self, step: Step, progress: _Progress, kind: str, sentence: str, pending: Pending | None = None
+    ) -> None:
+        progress.trail.add("said", FRONTDESK, after=sentence, sentence=kind)
+        self._record(step, progress, kind, sentence, pending=pending)
+
     def _compose_answer(self, step: Step, session: Session, progress: _Progress, deadline: float) -> None:
-        text = step.text
+        heard = self._guard.hear(step.text, session.placeholders, progress.trail)
+        if heard.stopped:
+            self._record(step, progress, heard.stopped, heard.text, pending=session.pending)
+            return
+        text = heard.text
+        session = progress.session = replace(session, placeholders=heard.placeholders)
         if session.pending is not None:
             meaning = resolve(session.pending, text)
             if isinstance(meaning, StillPending):
-                self._record(step, progress, "choices", meaning.text, pending=meaning.pending)
+                progress.trail.add("said", FRONTDESK, after=meaning.text, sentence="choices")
+                self._record_said(step, progress, "choices", meaning.text, pending=meaning.pending)
                 return
             if isinstance(meaning, Abandoned):
-                session = replace(session, chat_no=session.chat_no + 1)
-                progress.session = session
+                session = progress.session = replace(session, chat_no=session.chat_no + 1)
             else:
                 text = meaning.text
         try:
@@ -199,13 +230,34 @@ class Answering:
             if session.pending or not progress.misconfigured:
                 # The talk at the model may be stuck in a pause that nobody can answer: the next question starts afresh.
                 progress.session = replace(session, chat_no=session.chat_no + 1)
+            progress.trail.add("fallback", FRONTDESK, after=self._sentences.fallback, code=error.code)
             self._record(step, progress, "fallback", self._sentences.fallback)
             return
         pending = Pending(answer.pause) if answer.pause else None
         words = "\n\n".join(part for part in (answer.text, offer(pending) if pending else "") if part)
-        self._record(
-            step, progress, "choices" if pending else "answer", words, pending=pending, confidence=answer.confidence
-        )
+        progress.trail.add("generated", self._model.identity, after=words)
+        kind = "choices" if pending else "answer"
+        self._record_said(step, progress, kind, words, pending=pending, confidence=answer.confidence)
+
+    def _record_said(
+        self,
+        step: Step,
+        progress: _Progress,
+        kind: str,
+        words: str,
+        *,
+        pending: Pending | None,
+        confidence: float | None = None,
+    ) -> None:
+        """Put on record what the guard lets through of ``words``."""
+        session = progress.session
+        assert session is not None  # noqa: S101  # for the type checker: `_compose` set it
+        said = self._guard.say(words, session.placeholders, progress.trail)
+        if said.stopped and pending:
+            # The customer does not see what the model waits for, so the next question starts afresh.
+            progress.session = replace(session, chat_no=session.chat_no + 1)
+            pending = None
+        self._record(step, progress, said.stopped or kind, said.text, pending=pending, confidence=confidence)
 
     def _ask(self, step: Step, session: Session, text: str, progress: _Progress, deadline: float) -> ModelAnswer:
         first = step.received[0].inbound
@@ -255,23 +307,25 @@ class Answering:
             session_id=session.session_id,
             kind=kind,
             question=step.text.strip() or f"[{first.kind}]",
-            segments=self._segments(first, words),
+            segments=self._segments(first, words, progress.trail),
             asked_at_ms=first.received_at_ms,
             answered_at_ms=self._now_ms(),
             confidence=confidence,
             chat_no=session.chat_no,
             pending=pending,
             opens_session=not session.version,
+            placeholders=session.placeholders,
         )
-        self._ledger.record(reply)
+        self._ledger.record(reply, progress.trail.happenings)
         progress.reply = reply
 
-    def _segments(self, inbound: Inbound, words: str) -> tuple[str, ...]:
+    def _segments(self, inbound: Inbound, words: str, trail: Trail) -> tuple[str, ...]:
         segments = self._channel.compose(words)
         if not segments:
             raise TransientError("the answer has nothing that can be shown", code="answer_invisible")
         if len(segments) > MAX_SEGMENTS:
             segments = (*segments[: MAX_SEGMENTS - 1], _TRUNCATED)
+            trail.add("truncated", FRONTDESK, before=words, after="\n".join(segments))
         return tuple(self._unique(inbound, each) for each in segments)
 
     def _unique(self, inbound: Inbound, text: str) -> str:
@@ -319,8 +373,11 @@ class Answering:
 
     def _send_interim(self, first: Inbound, progress: _Progress, deadline: float) -> None:
         try:
-            if self._ledger.first_time(first.conversation, f"interim#{first.message_id}"):
-                self._say(first, self._unique(first, self._sentences.interim), progress, deadline)
+            text = self._sentences.interim
+            trail = Trail(first.message_id, self._now_ms)  # its own: the answer's is being written meanwhile
+            trail.add("interim", FRONTDESK, after=text)
+            if self._ledger.first_time(first.conversation, f"interim#{first.message_id}", trail.happenings):
+                self._say(first, self._unique(first, text), progress, deadline)
         except Exception as error:  # noqa: BLE001  # the outermost line of the timer's thread
             # The answer itself is still to come, so this is a loss of politeness only.
             log.warning("interim notice not sent", exc_info=error, extra=name_of(first))
@@ -361,7 +418,7 @@ class Answering:
         log.error(
             "attempt failed",
             exc_info=error,
-            extra={"code": code, "attempt": step.received[0].attempt, **name_of(first)},
+            extra={"code": code, "attempt": step.received[0].attempt, **_key_of(error), **name_of(first)},
         )
         if isinstance(error, PermanentError) and not isinstance(error, MisconfiguredError):
             return [self._outcome(each, Result.UNDELIVERABLE, progress, code) for each in step.received]
@@ -381,7 +438,9 @@ class Answering:
         """Say the fallback sentence, once a question. The question stays open: a redrive may still answer it."""
         text = self._sentences.fallback
         try:
-            if not self._ledger.first_time(first.conversation, f"fallback#{first.message_id}"):
+            trail = Trail(first.message_id, self._now_ms)
+            trail.add("fallback", FRONTDESK, after=text)
+            if not self._ledger.first_time(first.conversation, f"fallback#{first.message_id}", trail.happenings):
                 return
             text = self._unique(first, text)
         except Exception as error:  # noqa: BLE001  # this may be what failed; then better said twice than never
@@ -406,3 +465,8 @@ class Answering:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _key_of(error: Exception) -> dict[str, str]:
+    """Return the log field that names the key which a value could not be opened with."""
+    return {"key_id": error.key_id} if isinstance(error, UnopenableError) else {}

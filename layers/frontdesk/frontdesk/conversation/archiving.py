@@ -1,6 +1,7 @@
 """Sessions that have gone quiet are written to the archive, each as one document, before they may be deleted.
 
-An archived session can come back, and is then archived again under the same name: the archive keeps versions.
+Their words stay sealed on the way: nothing here has a key. An archived session can come back, and is then archived
+again under the same name: the archive keeps versions.
 The document's schema is described in docs/archive.md.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,9 +19,10 @@ from frontdesk.errors import ConflictError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from frontdesk.records import Session
+    from frontdesk.records import SealedSession
 
-SCHEMA = "frontdesk.session/1"
+SCHEMA = "frontdesk.session/2"
+SCHEMA_BEFORE_SEALING = "frontdesk.session/1"
 _STOP_BEFORE_END_S = 5.0  # one session's writes, with their own retries, end within this
 
 log = logging.getLogger("frontdesk.archiving")
@@ -31,10 +33,10 @@ class IdleSessions(Protocol):
 
     shards: int
 
-    def idle(self, shard: int, *, before: int) -> Iterator[Session]:
+    def idle(self, shard: int, *, before: int) -> Iterator[SealedSession]:
         """Yield the sessions of ``shard`` without activity after ``before`` (epoch seconds), the oldest first."""
 
-    def mark_archived(self, session: Session) -> None:
+    def mark_archived(self, session: SealedSession) -> None:
         """Note that this version is archived; raises `ConflictError` when the session has changed or gone."""
 
 
@@ -58,26 +60,29 @@ class Tally:
     unfinished: bool = False
 
 
-def document_name(session: Session) -> str:
-    """Return the name of a session's document; the date is that of its opening, in UTC, and never changes."""
+def document_name(session: SealedSession) -> str:
+    """Return the name of a session's document; the date is that of its opening, in UTC, and never changes.
+
+    The conversation is in it so that one customer's documents are found by their names alone.
+    """
     day = datetime.fromtimestamp(session.opened_at, UTC).date().isoformat()
-    return f"sessions/dt={day}/channel={session.channel}/{session.session_id}.json"
+    folder = f"sessions/dt={day}/channel={session.channel}/conversation={session.conversation}"
+    return f"{folder}/{session.session_id}.json"
 
 
-def document(session: Session, *, archived_at: int) -> dict[str, Any]:
-    """Return what the archive keeps of ``session``."""
+def document(session: SealedSession, *, archived_at: int) -> dict[str, Any]:
+    """Return what the archive keeps of ``session``, its words as they are: sealed, or not if they never were."""
     return {
-        "schema": SCHEMA,
+        "schema": SCHEMA if "sealed" in session.words else SCHEMA_BEFORE_SEALING,
         "conversation": session.conversation,
         "session_id": session.session_id,
         "channel": session.channel,
-        "customer": session.customer,
         "version": session.version,
         "opened_at": session.opened_at,
         "last_activity_at": session.last_activity_at,
         "archived_at": archived_at,
         "turns_dropped": session.turns_dropped,
-        "turns": [asdict(turn) for turn in session.turns],
+        **session.words,
     }
 
 
@@ -132,14 +137,14 @@ class Archiving:
             tally.failed += 1
         return tally
 
-    def rescue(self, session: Session) -> bool:
+    def rescue(self, session: SealedSession) -> bool:
         """Archive a session that was removed; return whether the archive had not seen its last version."""
         if session.version <= session.archived_version:
             return False
         self._store(session)
         return True
 
-    def _store(self, session: Session) -> None:
+    def _store(self, session: SealedSession) -> None:
         now = self._clock()
         kept = document(session, archived_at=int(now))
         self._archive.put(document_name(session), kept, version=session.version)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from frontdesk.messages import ModelAnswer, Outbound, Question
-    from frontdesk.records import Reply, Session
+    from frontdesk.messages import Masked, ModelAnswer, Outbound, Placeholders, Question, Verdict
+    from frontdesk.records import Happening, Reply, Session
 
 
 class Sessions(Protocol):
@@ -33,30 +33,55 @@ class Ledger(Protocol):
     def find(self, conversation: str, message_ids: Iterable[str]) -> dict[str, Reply]:
         """Return the replies that are on record, by the id of each message they answer."""
 
-    def record(self, reply: Reply) -> None:
-        """Write ``reply``, for all its messages or for none.
+    def record(self, reply: Reply, trail: Sequence[Happening]) -> None:
+        """Write ``reply``, for all its messages, together with its ``trail`` for the audit; all of it or nothing.
 
-        Raises `ConflictError` when one of them has a reply already.
+        Raises `ConflictError` when one of the messages has a reply already.
         """
 
     def mark_sent(self, reply: Reply, sent: int) -> None:
         """Remember that the first ``sent`` segments of ``reply`` are sent."""
 
-    def first_time(self, conversation: str, what: str) -> bool:
-        """Return whether ``what`` (an interim notice, a fallback …) is claimed for the first time."""
+    def first_time(self, conversation: str, what: str, trail: Sequence[Happening]) -> bool:
+        """Return whether ``what`` (an interim notice, a fallback …) is claimed for the first time.
+
+        If so, ``trail`` is in the audit, in the same write.
+        """
 
     def repetitions(self, conversation: str, text: str) -> int:
         """Return how often ``text`` was about to be sent to this customer before, and count this time."""
 
 
 class Model(Protocol):
-    """The company's model app."""
+    """The company's model app. ``identity`` names it to the audit: ``fastgpt:<app id>@<host>``."""
+
+    identity: str
 
     def ask(self, question: Question, *, deadline: float, on_first_words: Callable[[], None]) -> ModelAnswer:
         """Return the whole answer; ``deadline`` is on the monotonic clock.
 
         Raises `TransientError` when asking again later can help, `PermanentError` when it cannot.
         """
+
+
+class Rules(Protocol):
+    """What the company allows to be asked and to be said. Judging never fails: the last good rules stay in force."""
+
+    def judge_question(self, text: str) -> Verdict:
+        """Return what the rules say of the customer's words."""
+
+    def judge_answer(self, text: str) -> Verdict:
+        """Return what the rules say of the whole of an answer, before it is cut into messages."""
+
+
+class Masking(Protocol):
+    """Keeps personal data from the model."""
+
+    def mask(self, text: str, known: Placeholders) -> Masked:
+        """Return ``text`` with personal data as placeholders; what is ``known`` keeps its placeholder."""
+
+    def unmask(self, text: str, known: Placeholders) -> str:
+        """Return ``text`` with each placeholder replaced by what it stands for."""
 
 
 class Channel(Protocol):

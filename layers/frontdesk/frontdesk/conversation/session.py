@@ -74,6 +74,7 @@ def after(session: Session, reply: Reply, *, now: float, ttl_s: int) -> Session:
         chat_no=reply.chat_no,
         welcomed=session.welcomed or reply.kind == "welcome",
         pending=reply.pending,
+        placeholders=reply.placeholders,
         turns=turns[dropped:],
         turns_dropped=session.turns_dropped + dropped,
     )

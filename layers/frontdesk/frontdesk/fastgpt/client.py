@@ -36,7 +36,8 @@ _REQUEST_ID = re.compile(r"[0-9a-fA-F-]{8,64}")
 class FastGptClient:
     """One app of one FastGPT. May be shared by threads: each keeps a connection of its own.
 
-    ``base_url`` is the address that ends in ``/api`` (added when left out). Raises `MisconfiguredError`
+    ``base_url`` is the address that ends in ``/api`` (added when left out); ``identity`` tells the audit which app
+    answered, and where. Raises `MisconfiguredError`
     when address or key cannot be sent at all. ``clock`` counts seconds; ``silence_s`` is how long the server may
     send nothing, heartbeats included.
     """
@@ -52,6 +53,7 @@ class FastGptClient:
     ) -> None:
         if not _VISIBLE.fullmatch(api_key):
             raise MisconfiguredError("the FastGPT API key is malformed", code="fastgpt_key_malformed")
+        self.identity = f"fastgpt:{app_id}@{urlsplit(base_url).hostname}"
         self._url = _completions_url(base_url)
         self._api_key = api_key
         self._app_id = app_id

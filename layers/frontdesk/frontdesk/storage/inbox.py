@@ -2,7 +2,8 @@
 
 SQS FIFO: the group is the conversation, so one customer's messages stay in order and hold back nobody else's;
 the deduplication id is the message id, so a callback that WeCom repeats is queued once.
-The body is versioned JSON, because during a deployment old and new code read each other's messages.
+The body is versioned JSON, because during a deployment old and new code read each other's messages. Who wrote and
+what is sealed in it, at its place: this message of this conversation.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
     import urllib3
 
     from frontdesk.messages import Inbound
+    from frontdesk.storage.seals import RingSeals
     from frontdesk.storage.signed import JsonService
     from frontdesk.storage.sigv4 import Credentials
 
-BODY_VERSION = 1
+BODY_VERSION = 2
 
 
 def queue_service(queue_url: str, *, region: str, credentials: Credentials, http: urllib3.PoolManager) -> SignedJson:
@@ -30,33 +32,40 @@ def queue_service(queue_url: str, *, region: str, credentials: Credentials, http
     )
 
 
-def encode(inbound: Inbound) -> str:
+def place_of(conversation: str, message_id: str) -> tuple[str, ...]:
+    """Return the place at which a message's words are sealed."""
+    return "inbox", conversation, message_id
+
+
+def encode(inbound: Inbound, seals: RingSeals) -> str:
     """Return the queue body of ``inbound``. `frontdesk.storage.inbox_records` reads it."""
-    return json.dumps(
+    words = {"sender": inbound.sender, "text": inbound.text, "details": dict(inbound.details)}
+    return _json(
         {
             "v": BODY_VERSION,
             "channel": inbound.channel,
             "conversation": inbound.conversation,
             "message_id": inbound.message_id,
-            "sender": inbound.sender,
             "kind": inbound.kind,
             "sent_at": inbound.sent_at,
             "received_at_ms": inbound.received_at_ms,
-            "text": inbound.text,
-            "details": dict(inbound.details),
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
+            "sealed": seals.seal(_json(words), *place_of(inbound.conversation, inbound.message_id)),
+        }
     )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 class SqsInbox:
     """Puts messages into the inbox."""
 
-    def __init__(self, sqs: JsonService, queue_url: str) -> None:
+    def __init__(self, sqs: JsonService, queue_url: str, *, seals: RingSeals) -> None:
         """``sqs`` speaks SQS's JSON protocol."""
         self._sqs = sqs
         self._queue_url = queue_url
+        self._seals = seals
 
     def put(self, inbound: Inbound) -> None:
         """Return when the queue has it; raises `TransientError` or `MisconfiguredError`."""
@@ -64,7 +73,7 @@ class SqsInbox:
             "AmazonSQS.SendMessage",
             {
                 "QueueUrl": self._queue_url,
-                "MessageBody": encode(inbound),
+                "MessageBody": encode(inbound, self._seals),
                 "MessageGroupId": inbound.conversation,
                 "MessageDeduplicationId": inbound.message_id,
             },

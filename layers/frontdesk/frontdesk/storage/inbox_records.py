@@ -5,52 +5,94 @@ The reading half of `frontdesk.storage.inbox`, apart from it because the callbac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from frontdesk.errors import MalformedMessageError
 from frontdesk.messages import Inbound, Kind, Received
 from frontdesk.storage.aws import translated
+from frontdesk.storage.inbox import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mypy_boto3_sqs import SQSClient
 
+    from frontdesk.storage.seals import RingSeals
 
-class _Body(BaseModel):
-    """The queue body, any version we ever wrote; unknown fields are a later release's."""
+
+class _Part(BaseModel):
+    """A part of what we wrote; unknown fields are a later release's."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, frozen=True)
 
-    v: Literal[1]
+
+class _Version(_Part):
+    """What tells how the rest is to be read: version 1 has the words plain, version 2 has them sealed."""
+
+    v: Literal[1, 2]
+
+
+class _Envelope(_Part):
+    """What every version has plain."""
+
     channel: str = Field(min_length=1)
     conversation: str = Field(min_length=1)
     message_id: str = Field(min_length=1)
-    sender: str = Field(min_length=1)
     kind: Kind
     sent_at: int
     received_at_ms: int
+
+
+class _Words(_Part):
+    """Who wrote, and what."""
+
+    sender: str = Field(min_length=1)
     text: str = ""
     details: dict[str, str] = {}
 
 
-def read_record(record: Mapping[str, Any], *, max_receives: int) -> Received:
+class _PlainBody(_Envelope, _Words):
+    """The body of version 1."""
+
+
+class _SealedBody(_Envelope):
+    """The body of version 2."""
+
+    sealed: str
+
+
+_Shape = TypeVar("_Shape", bound=_Part)
+
+
+def read_record(record: Mapping[str, Any], *, max_receives: int, seals: RingSeals) -> Received:
     """Return the message in one SQS record of a Lambda event.
 
-    Raises `MalformedMessageError` for a body that no release wrote; its text names the fields, not their values.
+    Raises `MalformedMessageError` for a body that no release wrote, whose text names the fields, not their values;
+    and `UnopenableError` for one that does not open.
     """
+    attempt = int(record["attributes"]["ApproximateReceiveCount"])
+    return Received(inbound=_inbound(record["body"], seals), attempt=attempt, last_attempt=attempt >= max_receives)
+
+
+def _inbound(body: str, seals: RingSeals) -> Inbound:
+    if _read(_Version, body, whole="body").v == 1:
+        return Inbound(**_read(_PlainBody, body, whole="body").model_dump())
+    envelope = _read(_SealedBody, body, whole="body")
+    opened = seals.open(envelope.sealed, *place_of(envelope.conversation, envelope.message_id))
+    words = _read(_Words, opened, whole="sealed")
+    return Inbound(**envelope.model_dump(exclude={"sealed"}), **words.model_dump())
+
+
+def _read(shape: type[_Shape], text: str, *, whole: str) -> _Shape:
+    """Return ``text`` as ``shape``; ``whole`` is what an error calls it where no field of it is to blame."""
     try:
-        body = _Body.model_validate_json(record["body"])
+        return shape.model_validate_json(text)
     except ValidationError as error:
         # Only the first part of a place: what follows may be a key that the message brought along.
-        fields = sorted({str(each["loc"][0]) if each["loc"] else "body" for each in error.errors()})
+        fields = sorted({str(each["loc"][0]) if each["loc"] else whole for each in error.errors()})
         raise MalformedMessageError(f"unreadable: {', '.join(fields)}") from None
-    attempt = int(record["attributes"]["ApproximateReceiveCount"])
-    return Received(
-        inbound=Inbound(**body.model_dump(exclude={"v"})), attempt=attempt, last_attempt=attempt >= max_receives
-    )
 
 
 def retry_later(client: SQSClient, queue_url: str, waits: Iterable[tuple[str, int]]) -> None:

@@ -1,4 +1,7 @@
-"""How sessions and replies are written down: DynamoDB items with plain attributes, words and structures as JSON.
+"""How sessions and replies are written down: DynamoDB items with plain ids and numbers, and the words sealed.
+
+``sealed`` is a token over one JSON object with everything that a customer said, was told or is called. An item
+that has it is read from it alone; one without it is of a release before sealing, and has the same as plain attributes.
 
 Readers accept what other releases wrote, earlier or, while a new one is rolled out, later: what is absent means
 its default, what is unknown is not read. That holds for the attributes and for the structures inside them.
@@ -11,14 +14,18 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from frontdesk.messages import Choice, Field, Pause
-from frontdesk.records import Pending, Reply, Session, Turn
+from frontdesk.records import Pending, Reply, SealedSession, Session, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef as Value
 
-_SESSION_TEXTS = ("conversation", "session_id", "channel", "customer")
+    from frontdesk.messages import Placeholders
+    from frontdesk.storage.seals import Seals
+
+_SEALED = "sealed"
+_SESSION_TEXTS = ("conversation", "session_id", "channel")
 _SESSION_NUMBERS = (
     "opened_at",
     "last_activity_at",
@@ -28,60 +35,131 @@ _SESSION_NUMBERS = (
     "chat_no",
     "turns_dropped",
 )
-_REPLY_TEXTS = ("conversation", "channel", "recipient", "session_id", "kind", "question")
+_ARCHIVED_NUMBERS = ("opened_at", "last_activity_at", "version", "archived_version", "turns_dropped")
+_NUMBERS_ONCE_LEFT_OUT = ("version", "archived_version", "turns_dropped")
+_REPLY_TEXTS = ("conversation", "channel", "session_id", "kind")
 _REPLY_NUMBERS = ("asked_at_ms", "answered_at_ms", "chat_no", "sent")
 
 
-def from_session(session: Session) -> dict[str, Value]:
+def from_session(session: Session, seals: Seals) -> dict[str, Value]:
     """Return the item that holds ``session``, without the attributes of its index."""
     item: dict[str, Value] = {name: {"S": getattr(session, name)} for name in _SESSION_TEXTS}
     item |= {name: {"N": str(getattr(session, name))} for name in _SESSION_NUMBERS}
     item["welcomed"] = {"BOOL": session.welcomed}
-    item["turns"] = {"S": _json([asdict(turn) for turn in session.turns])}
-    if session.pending:
-        item["pending"] = {"S": _json(asdict(session.pending))}
+    words = {
+        "customer": session.customer,
+        "turns": [asdict(turn) for turn in session.turns],
+        "pending": _from_pending(session.pending),
+        "placeholders": session.placeholders,
+    }
+    place = _session_place(session.conversation, session.session_id)
+    item[_SEALED] = {"S": seals.seal(session.conversation, _json(words), *place)}
     return item
 
 
-def to_session(item: Mapping[str, Any]) -> Session:
-    """Return the session in ``item``, also in the form that a table's stream has."""
+def to_session(item: Mapping[str, Any], seals: Seals) -> Session:
+    """Return the session in ``item``; raises `UnopenableError` when its words do not open."""
+    plain = _plain(item, _SESSION_TEXTS, _SESSION_NUMBERS)
+    if _SEALED in item:
+        words = _opened(item, seals, _session_place(plain["conversation"], plain["session_id"]))
+    else:
+        words = _session_words_before_sealing(item)
     return Session(
-        **_plain(item, _SESSION_TEXTS, _SESSION_NUMBERS),
-        welcomed=item.get("welcomed", {}).get("BOOL", False),
-        pending=_pending(item),
-        turns=tuple(Turn(**_known(Turn, turn)) for turn in json.loads(item.get("turns", {}).get("S", "[]"))),
+        **plain,
+        customer=words["customer"],
+        welcomed=_flag(item, "welcomed"),
+        pending=_to_pending(words.get("pending")),
+        turns=_turns(words["turns"]),
+        placeholders=_placeholders(words),
     )
 
 
-def from_reply(reply: Reply) -> dict[str, Value]:
+def to_sealed_session(item: Mapping[str, Any]) -> SealedSession:
+    """Return the session in ``item``, also in the form that a table's stream has, with its words left as they are."""
+    if _SEALED in item:
+        words = {_SEALED: item[_SEALED]["S"]}
+    else:
+        before = _session_words_before_sealing(item)
+        words = {"customer": before["customer"], "turns": [asdict(turn) for turn in _turns(before["turns"])]}
+    plain = dict.fromkeys(_NUMBERS_ONCE_LEFT_OUT, 0) | _plain(item, _SESSION_TEXTS, _ARCHIVED_NUMBERS)
+    return SealedSession(**plain, words=words)
+
+
+def from_reply(reply: Reply, seals: Seals) -> dict[str, Value]:
     """Return the attributes that hold ``reply``, without its key."""
     item: dict[str, Value] = {name: {"S": getattr(reply, name)} for name in _REPLY_TEXTS}
     item |= {name: {"N": str(getattr(reply, name))} for name in _REPLY_NUMBERS}
     item["message_ids"] = {"S": _json(reply.message_ids)}
-    item["segments"] = {"S": _json(reply.segments)}
     item["opens_session"] = {"BOOL": reply.opens_session}
     if reply.confidence is not None:
         item["confidence"] = {"N": str(reply.confidence)}
-    if reply.pending:
-        item["pending"] = {"S": _json(asdict(reply.pending))}
+    words = {
+        "recipient": reply.recipient,
+        "question": reply.question,
+        "segments": reply.segments,
+        "pending": _from_pending(reply.pending),
+        "placeholders": reply.placeholders,
+    }
+    place = _reply_place(reply.conversation, reply.question_id)
+    item[_SEALED] = {"S": seals.seal(reply.conversation, _json(words), *place)}
     return item
 
 
-def to_reply(item: Mapping[str, Any]) -> Reply:
-    """Return the reply in ``item``."""
+def to_reply(item: Mapping[str, Any], seals: Seals) -> Reply:
+    """Return the reply in ``item``; raises `UnopenableError` when its words do not open."""
+    plain = _plain(item, _REPLY_TEXTS, _REPLY_NUMBERS)
+    message_ids = tuple(json.loads(item["message_ids"]["S"]))
+    if _SEALED in item:
+        words = _opened(item, seals, _reply_place(plain["conversation"], message_ids[0]))
+    else:
+        words = _plain(item, ("recipient", "question"), ())
+        words |= {"segments": json.loads(item["segments"]["S"]), "pending": _pending_before_sealing(item)}
     return Reply(
-        **_plain(item, _REPLY_TEXTS, _REPLY_NUMBERS),
-        message_ids=tuple(json.loads(item["message_ids"]["S"])),
-        segments=tuple(json.loads(item["segments"]["S"])),
+        **plain,
+        message_ids=message_ids,
+        recipient=words["recipient"],
+        question=words["question"],
+        segments=tuple(words["segments"]),
         confidence=float(item["confidence"]["N"]) if "confidence" in item else None,
-        pending=_pending(item),
-        opens_session=item.get("opens_session", {}).get("BOOL", False),
+        pending=_to_pending(words.get("pending")),
+        opens_session=_flag(item, "opens_session"),
+        placeholders=_placeholders(words),
     )
+
+
+def _session_place(conversation: str, session_id: str) -> tuple[str, ...]:
+    return "session", conversation, session_id
+
+
+def _reply_place(conversation: str, question_id: str) -> tuple[str, ...]:
+    return "reply", conversation, question_id
+
+
+def _opened(item: Mapping[str, Any], seals: Seals, place: tuple[str, ...]) -> dict[str, Any]:
+    words: dict[str, Any] = json.loads(seals.open(item["conversation"]["S"], item[_SEALED]["S"], *place))
+    return words
+
+
+def _session_words_before_sealing(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "customer": item["customer"]["S"],
+        "turns": json.loads(item.get("turns", {}).get("S", "[]")),
+        "pending": _pending_before_sealing(item),
+    }
+
+
+def _pending_before_sealing(item: Mapping[str, Any]) -> Any:
+    return json.loads(item.get("pending", {}).get("S", "null"))
 
 
 def _plain(item: Mapping[str, Any], texts: tuple[str, ...], numbers: tuple[str, ...]) -> dict[str, Any]:
     values: dict[str, Any] = {name: item[name]["S"] for name in texts}
     return values | {name: int(item[name]["N"]) for name in numbers if name in item}
+
+
+def _flag(item: Mapping[str, Any], name: str) -> bool:
+    flag: bool = item.get(name, {}).get("BOOL", False)
+    return flag
 
 
 def _json(value: object) -> str:
@@ -94,14 +172,25 @@ def _known(shape: type, value: Mapping[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in value.items() if name in names}
 
 
+def _turns(turns: Iterable[Mapping[str, Any]]) -> tuple[Turn, ...]:
+    return tuple(Turn(**_known(Turn, turn)) for turn in turns)
+
+
+def _placeholders(words: Mapping[str, Any]) -> Placeholders:
+    return tuple((placeholder, text) for placeholder, text in words.get("placeholders", ()))
+
+
 def _choices(value: Mapping[str, Any]) -> tuple[Choice, ...]:
     return tuple(Choice(**_known(Choice, choice)) for choice in value.get("choices", ()))
 
 
-def _pending(item: Mapping[str, Any]) -> Pending | None:
-    if "pending" not in item:
+def _from_pending(pending: Pending | None) -> dict[str, Any] | None:
+    return asdict(pending) if pending else None
+
+
+def _to_pending(value: Mapping[str, Any] | None) -> Pending | None:
+    if value is None:
         return None
-    value = json.loads(item["pending"]["S"])
     pause = value["pause"]
     return Pending(
         pause=Pause(

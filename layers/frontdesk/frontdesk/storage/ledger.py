@@ -1,26 +1,32 @@
 """The Ledger table: what was answered and what of it was sent, for long enough to outlive any repetition.
 
 A reply is one item under its first message; each further message it answers has an item that points there.
+What the audit keeps of a reply or a claim is written in the same transaction, so neither is there without the other.
 Everything in the table ends by TTL.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from frontdesk.errors import ConflictError, TransientError
+from frontdesk.errors import ConflictError, TransientError, UnopenableError
+from frontdesk.storage.audit import ChainEnds
 from frontdesk.storage.aws import translated
 from frontdesk.storage.items import from_reply, to_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef as Value
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef as Put
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef as Write
 
-    from frontdesk.records import Reply
+    from frontdesk.records import Happening, Reply
+    from frontdesk.storage.audit import DynamoAudit, Head
+    from frontdesk.storage.seals import Seals
 
 # Dead letters are kept for 14 days, and a redrive must still find what had been sent.
 KEEP_REPLIES_S = 15 * 86_400
@@ -34,49 +40,59 @@ _BATCH_TRIES = 3
 class DynamoLedger:
     """Reads and writes the ledger."""
 
-    def __init__(self, client: DynamoDBClient, table: str, *, clock: Callable[[], float] = time.time) -> None:
-        """``clock`` returns epoch seconds."""
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        seals: Seals,
+        audit: DynamoAudit,
+        clock: Callable[[], float] = time.time,
+        submit: Callable[..., Future[Head]] | None = None,
+    ) -> None:
+        """``clock`` returns epoch seconds; ``submit`` is an executor's, by default one of the ledger's own."""
         self._client = client
         self._table = table
+        self._seals = seals
+        self._audit = audit
         self._clock = clock
+        self._ends = ChainEnds(audit.head, submit=submit)
 
     def find(self, conversation: str, message_ids: Iterable[str]) -> dict[str, Reply]:
-        """Return the replies on record, by the id of each of the messages that they answer."""
+        """Return the replies on record, by the id of each of the messages that they answer.
+
+        Raises `UnopenableError` when a reply's words do not open.
+        """
         keys = {_reply_key(conversation, message_id): message_id for message_id in message_ids}
+        if keys:
+            # Whoever looks for a reply will record one if there is none: meanwhile the end of the chain is read.
+            self._ends.expect(conversation)
         items = self._batch_get(keys)
         leaders = {item["leader"]["S"] for item in items.values() if "leader" in item}
-        replies = {key: to_reply(item) for key, item in items.items() if "leader" not in item}
-        replies |= {key: to_reply(item) for key, item in self._batch_get(leaders - replies.keys()).items()}
+        replies = {key: to_reply(item, self._seals) for key, item in items.items() if "leader" not in item}
+        absent = self._batch_get(leaders - replies.keys())
+        replies |= {key: to_reply(item, self._seals) for key, item in absent.items()}
         found: dict[str, Reply] = {}
         for key, item in items.items():
             reply = replies.get(item["leader"]["S"] if "leader" in item else key)
-            if reply:
-                found[keys[key]] = reply
+            if reply is None:
+                continue
+            if reply.conversation != conversation or keys[key] not in reply.message_ids:
+                # It opens by what it says of itself, so a whole item copied under another key would open, too.
+                raise UnopenableError("a reply is kept where it does not belong", key_id="")
+            found[keys[key]] = reply
         return found
 
-    def record(self, reply: Reply) -> None:
-        """Write ``reply`` for all its messages or for none; raises `ConflictError` when one has a reply already."""
+    def record(self, reply: Reply, trail: Sequence[Happening]) -> None:
+        """Write ``reply`` for all its messages, and its ``trail``, or nothing.
+
+        Raises `ConflictError` when one of the messages has a reply already.
+        """
         leader, *followers = (_reply_key(reply.conversation, message_id) for message_id in reply.message_ids)
         expires: dict[str, Value] = {"expires_at": self._in(KEEP_REPLIES_S)}
-        items: list[dict[str, Value]] = [{"key": {"S": leader}, **from_reply(reply), **expires}]
+        items: list[dict[str, Value]] = [{"key": {"S": leader}, **from_reply(reply, self._seals), **expires}]
         items += [{"key": {"S": key}, "leader": {"S": leader}, **expires} for key in followers]
-        with translated("ledger"):
-            if followers:
-                self._client.transact_write_items(
-                    TransactItems=[
-                        {
-                            "Put": {
-                                "TableName": self._table,
-                                "Item": item,
-                                "ConditionExpression": _ABSENT,
-                                "ExpressionAttributeNames": _NAMES,
-                            }
-                        }
-                        for item in items
-                    ]
-                )
-            else:
-                self._put_if_absent(items[0])
+        self._put_if_absent(reply.conversation, items, trail)
 
     def mark_sent(self, reply: Reply, sent: int) -> None:
         """Remember that the first ``sent`` segments of ``reply`` are sent."""
@@ -90,19 +106,18 @@ class DynamoLedger:
                 ExpressionAttributeValues={":sent": {"N": str(sent)}},
             )
 
-    def first_time(self, conversation: str, what: str) -> bool:
-        """Return whether ``what`` is claimed for the first time in this conversation."""
+    def first_time(self, conversation: str, what: str, trail: Sequence[Happening]) -> bool:
+        """Return whether ``what`` is claimed for the first time in this conversation; then ``trail`` is written."""
         item: dict[str, Value] = {"key": {"S": f"once#{conversation}#{what}"}, "expires_at": self._in(KEEP_REPLIES_S)}
         try:
-            with translated("ledger"):
-                self._put_if_absent(item)
+            self._put_if_absent(conversation, [item], trail)
         except ConflictError:
             return False
         return True
 
     def repetitions(self, conversation: str, text: str) -> int:
         """Return how often ``text`` was counted for this customer before, and count it once more."""
-        digest = hashlib.blake2b(text.encode(), key=conversation.encode(), digest_size=16).hexdigest()
+        digest = self._seals.digest(conversation, text)
         with translated("ledger"):
             answer = self._client.update_item(
                 TableName=self._table,
@@ -113,10 +128,28 @@ class DynamoLedger:
             )
         return int(answer["Attributes"]["times"]["N"]) - 1
 
-    def _put_if_absent(self, item: dict[str, Value]) -> None:
-        self._client.put_item(
-            TableName=self._table, Item=item, ConditionExpression=_ABSENT, ExpressionAttributeNames=_NAMES
-        )
+    def _put_if_absent(self, conversation: str, items: Sequence[dict[str, Value]], trail: Sequence[Happening]) -> None:
+        """Write ``items`` and ``trail``, all or nothing; raises `ConflictError` when one of the items is there."""
+        puts: list[Put] = [
+            {
+                "TableName": self._table,
+                "Item": item,
+                "ConditionExpression": _ABSENT,
+                "ExpressionAttributeNames": _NAMES,
+            }
+            for item in items
+        ]
+        writes: list[Write] = [{"Put": put} for put in puts]
+        if trail:
+            known = self._ends.take(conversation)
+            end = self._audit.append(conversation, trail, along_with=writes, head=known, service="ledger")
+            self._ends.keep(conversation, end)
+            return
+        with translated("ledger"):
+            if len(writes) > 1:
+                self._client.transact_write_items(TransactItems=writes)
+            else:
+                self._client.put_item(**puts[0])
 
     def _batch_get(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return the items under ``keys`` (at most 100), by key, read consistently."""

@@ -1,8 +1,9 @@
 """Access tokens shared through the ledger table: one item a token, with the lease of whoever is fetching a new one.
 
-The item: ``key`` "token#<name>"; ``token``, ``version``, ``refresh_at``, ``valid_until`` once there is a token;
+The item: ``key`` "token#<name>"; ``sealed``, ``version``, ``refresh_at``, ``valid_until`` once there is a token;
 ``lease_owner``, ``lease_until`` while one is being fetched; ``expires_at`` for the table's TTL. All times are epoch
-seconds.
+seconds. The release before sealing writes ``token`` in place of ``sealed``, and both share one item while a new
+release is rolled out.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from frontdesk.errors import ConflictError
+from frontdesk.errors import ConflictError, UnopenableError
 from frontdesk.storage.aws import translated
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    from frontdesk.storage.seals import RingSeals
 
 # The table's TTL only tidies up: validity is judged by the times above, so it need not be exact.
 _KEPT_S = 86_400
@@ -38,24 +41,40 @@ class StoredToken:
 class DynamoTokenStore:
     """Shares tokens between instances. Every method raises `TransientError` or `MisconfiguredError` for its faults."""
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, *, seals: RingSeals) -> None:
         """``table`` is the ledger."""
         self._client = client
         self._table = table
+        self._seals = seals
 
     def read(self, name: str) -> StoredToken | None:
-        """Return the token called ``name`` as last saved, expired or not."""
+        """Return the token called ``name`` as last saved, expired or not; one that does not open is none."""
         with translated("dynamodb"):
             answer = self._client.get_item(TableName=self._table, Key=_key(name), ConsistentRead=True)
         item = answer.get("Item", {})
-        if "token" not in item:
+        value = self._value(name, item)
+        if value is None:
             return None
         return StoredToken(
-            value=item["token"]["S"],
+            value=value,
             version=item["version"]["S"],
             refresh_at=float(item["refresh_at"]["N"]),
             expires_at=float(item["valid_until"]["N"]),
         )
+
+    def _value(self, name: str, item: Mapping[str, Any]) -> str | None:
+        # Saving a sealed token removes the plain one: where one stands, the release before sealing saved it last.
+        if "token" in item:
+            plain: str = item["token"]["S"]
+            return plain
+        # Without a version it is what that release left behind when it discarded a token it could not see.
+        if "sealed" not in item or "version" not in item:
+            return None
+        try:
+            return self._seals.open(item["sealed"]["S"], *_place(name))
+        except UnopenableError:
+            # The vendor gives a token anew whenever it is asked: this is a copy, and nothing of a customer's is lost.
+            return None
 
     def lease(self, name: str, owner: str, *, now: float, until: float) -> bool:
         """Return whether ``owner`` alone may fetch the token, until it saves, releases, or ``until`` has come."""
@@ -75,12 +94,12 @@ class DynamoTokenStore:
         """Share a token and end the lease; return whether ``owner`` still had it, otherwise nothing is changed."""
         return self._update(
             name,
-            "SET #token = :token, version = :version, refresh_at = :refresh, valid_until = :valid, expires_at = :ttl "
-            "REMOVE lease_owner, lease_until",
+            "SET sealed = :sealed, version = :version, refresh_at = :refresh, valid_until = :valid, expires_at = :ttl "
+            "REMOVE lease_owner, lease_until, #token",
             condition="lease_owner = :owner",
             values={
                 ":owner": {"S": owner},
-                ":token": {"S": value},
+                ":sealed": {"S": self._seals.seal(value, *_place(name))},
                 ":version": {"S": version},
                 ":refresh": _number(refresh_at),
                 ":valid": _number(expires_at),
@@ -102,7 +121,7 @@ class DynamoTokenStore:
         """Forget the token if it is still ``version``."""
         self._update(
             name,
-            "REMOVE #token, version, refresh_at, valid_until",
+            "REMOVE sealed, #token, version, refresh_at, valid_until",
             condition="version = :version",
             values={":version": {"S": version}},
             names=_TOKEN,
@@ -138,6 +157,10 @@ _TOKEN: Mapping[str, str] = {"#token": "token"}
 
 def _key(name: str) -> dict[str, AttributeValueTypeDef]:
     return {"key": {"S": f"token#{name}"}}
+
+
+def _place(name: str) -> tuple[str, ...]:
+    return "token", name
 
 
 def _number(value: float) -> AttributeValueTypeDef:
