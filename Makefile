@@ -17,7 +17,7 @@ LOCAL_AWS := .venv-aws/installed
 export PYTHON_RUNTIME ARCHITECTURE
 export PYTHONPATH := layers/frontdesk
 
-.PHONY: help setup run stop test lint format bench build deploy validate lock browser clean
+.PHONY: help setup run stop test lint format bench build deploy ops validate lock browser clean
 
 help: ## tell what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|' | sed 's/^/  make /'
@@ -50,6 +50,9 @@ build: setup ## build the deployment for PYTHON_RUNTIME and ARCHITECTURE
 
 deploy: setup ## build and deploy to the AWS account in force; ARGS=… goes to sam deploy
 	$(BIN)/python -m ops.deployment deploy $(ARGS)
+
+ops: $(DEVELOPMENT) ## operate a deployment, e.g. ARGS="audit verify"; ARGS=--help tells what there is
+	@$(BIN)/python -m ops $(ARGS)
 
 validate: setup ## lint the template the way AWS and the regions see it
 	SAM_CLI_TELEMETRY=0 $(AWS_BIN)/sam validate --lint --region us-east-1

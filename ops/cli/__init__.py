@@ -1,0 +1,4 @@
+"""The operator's commands, one module a group: what is asked on the command line, and how the outcome is told.
+
+The work itself is in `erasing`, `disclosing`, `resealing`, `ring` and `holdings`, which know nothing of a command line.
+"""
