@@ -25,7 +25,7 @@ from frontdesk.protection.identity import Pseudonyms
 from frontdesk.protection.sealing import Keyring, check_keyring
 from frontdesk.records import Happening
 from frontdesk.storage.audit import DynamoAudit
-from frontdesk.storage.aws import translated
+from frontdesk.storage.aws import code_of, translated
 from frontdesk.storage.customer_keys import DynamoCustomerKeys
 from ops.deployment import ROOT
 from ops.local.aws import LocalAws
@@ -79,9 +79,8 @@ def in_the_cloud(stack: str, client: Callable[[str], Any] = cloud_client) -> Dep
             if "PhysicalResourceId" in each
         }
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "unnamed")
         raise DeskError(
-            f"no stack {stack} to be seen in this account and region ({code}); --stack names another one"
+            f"no stack {stack} to be seen in this account and region ({code_of(error)}); --stack names another one"
         ) from None
     except BotoCoreError as error:
         raise DeskError(f"AWS is out of reach ({type(error).__name__}): check credentials and region") from None

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from frontdesk.conversation.auditing import Finding, Verification
-from frontdesk.errors import ErasedError, UnopenableError
 from frontdesk.protection import chain
 from frontdesk.protection.signing import SigningKey
 from frontdesk.protection.signing import verify as verify_signature
 from frontdesk.storage.audit import DynamoAuditRecords
 from frontdesk.storage.audit_export import S3AuditStore
+from ops.cli.disclosing import opened_record
 from ops.cli.frame import FOUND, Outcome, moment, of_person, operates, plural, printable
+from ops.cli.verifying import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from frontdesk.records import AuditRecord
+    from frontdesk.conversation.auditing import Finding
     from ops.desk import Desk
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -98,28 +98,15 @@ def show(desk: Desk, *, conversation: str, seq: int | None) -> Outcome:
     records = [record for record in desk.audit.of(conversation) if seq in {None, record.seq}]
     if not records:
         return Outcome({"conversation": conversation, "records": []}, ["There is no such record."], FOUND)
-    told = [opened(desk, record) for record in records]
+    told = [opened_record(record, desk.audit) for record in records]
     desk.note("shown", conversation, details={"first": records[0].seq, "last": records[-1].seq})
     unopened = any("unopened" in each for each in told)
     lines = [line for each in told for line in record_lines(each)]
     return Outcome({"conversation": conversation, "records": told}, lines, FOUND if unopened else 0)
 
 
-def opened(desk: Desk, record: AuditRecord) -> dict[str, Any]:
-    """Return ``record`` with its words; with the key id as ``erased`` or ``unopened`` where they do not open."""
-    told = asdict(record)
-    del told["sealed"]
-    try:
-        told["before"], told["after"] = desk.audit.opened(record)
-    except ErasedError as error:
-        told["erased"] = error.key_id
-    except UnopenableError as error:
-        told["unopened"] = error.key_id
-    return told
-
-
 def record_lines(told: dict[str, Any]) -> Iterator[str]:
-    """Yield what a person reads of a record that was `opened`."""
+    """Yield what a person reads of an `opened_record`."""
     at = moment(told["at_ms"] / 1000)
     about = f"  about {told['about']}" if told["about"] else ""
     yield printable(f"{told['seq']}  {at}  {told['kind']}  {told['actor']}{about}")

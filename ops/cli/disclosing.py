@@ -8,53 +8,30 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from frontdesk.errors import ErasedError, UnopenableError
-from frontdesk.storage.items import to_reply, to_session
+from frontdesk.storage.items import session_place, to_reply, to_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
     from frontdesk.records import AuditRecord
+    from frontdesk.storage.audit import DynamoAudit
     from frontdesk.storage.seals import Seals
-    from ops.cli.holdings import ArchiveObjects, ObjectVersion
+    from ops.cli.holdings import ArchiveObjects, DeadLetters, LedgerItems, ObjectVersion, SessionItems
 
 SCHEMA = "frontdesk.person/1"
-
-
-class Items(Protocol):
-    """A table's items of one person."""
-
-    def find(self, conversation: str) -> Sequence[dict[str, Any]]:
-        """Return them."""
-
-
-class Letters(Protocol):
-    """Dead letters of one person."""
-
-    def find(self, conversation: str) -> Sequence[str]:
-        """Return their ids."""
-
-
-class Audit(Protocol):
-    """The audit of one person."""
-
-    def of(self, conversation: str) -> Iterable[AuditRecord]:
-        """Yield the records."""
-
-    def opened(self, record: AuditRecord) -> tuple[str, str]:
-        """Return the words before and after."""
 
 
 def document_of(
     conversation: str,
     *,
-    sessions: Items,
-    ledger: Items,
+    sessions: SessionItems,
+    ledger: LedgerItems,
     archive: ArchiveObjects,
-    letters: Letters,
-    audit: Audit,
+    letters: DeadLetters,
+    audit: DynamoAudit,
     seals: Seals,
     exported_at: int,
 ) -> dict[str, Any]:
@@ -86,14 +63,28 @@ def unopened_in(document: dict[str, Any]) -> list[tuple[str, str]]:
     return [(str(each["kept_as"]), each["unopened"]) for part in parts for each in part if "unopened" in each]
 
 
-def _opened(kept_as: str, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what ``read`` returns, and the name it is kept as; or the name and the key that it does not open with."""
+def opened_record(record: AuditRecord, audit: DynamoAudit) -> dict[str, Any]:
+    """Return ``record`` with its words; with the key id as ``erased`` or ``unopened`` where they do not open."""
+
+    def words() -> dict[str, Any]:
+        return dict(zip(("before", "after"), audit.opened(record), strict=True))
+
+    plain = {name: value for name, value in asdict(record).items() if name != "sealed"}
+    return {**plain, **_or_the_key(words)}
+
+
+def _or_the_key(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what ``read`` returns; or the id of the key that it does not open with, and why."""
     try:
-        return {"kept_as": kept_as, **read()}
+        return read()
     except ErasedError as error:
-        return {"kept_as": kept_as, "erased": error.key_id}
+        return {"erased": error.key_id}
     except UnopenableError as error:
-        return {"kept_as": kept_as, "unopened": error.key_id}
+        return {"unopened": error.key_id}
+
+
+def _opened(kept_as: str, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    return {"kept_as": kept_as, **_or_the_key(read)}
 
 
 def _session(item: dict[str, Any], seals: Seals) -> dict[str, Any]:
@@ -109,16 +100,11 @@ def _document(archive: ArchiveObjects, version: ObjectVersion, seals: Seals) -> 
     if "sealed" not in content:
         return content
     conversation = content["conversation"]
-    words = seals.open(conversation, content["sealed"], "session", conversation, content["session_id"])
+    words = seals.open(conversation, content["sealed"], *session_place(conversation, content["session_id"]))
     plain = {name: value for name, value in content.items() if name != "sealed"}
     return {**plain, **json.loads(words)}
 
 
-def _audit_record(record: AuditRecord, audit: Audit) -> dict[str, Any]:
-    def read() -> dict[str, Any]:
-        before, after = audit.opened(record)
-        plain = {name: value for name, value in asdict(record).items() if name != "sealed"}
-        return {**plain, "before": before, "after": after}
-
-    told = _opened(str(record.seq), read)
-    return told if "hash" in told else {**asdict(record), **told}
+def _audit_record(record: AuditRecord, audit: DynamoAudit) -> dict[str, Any]:
+    told = {"kept_as": str(record.seq), **opened_record(record, audit)}
+    return told if "before" in told else {**told, "sealed": record.sealed}

@@ -17,6 +17,7 @@ from frontdesk.records import Happening
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from frontdesk.protection.customer_keys import KeyKeeping, WrappedKeys
     from frontdesk.records import AuditRecord, CustomerKey
 
 KIND = "erased"
@@ -32,23 +33,6 @@ class Holding(Protocol):
 
     def delete(self, conversation: str, found: Sequence[Any]) -> None:
         """Delete ``found``; what is gone already is no error."""
-
-
-class KeyStore(Protocol):
-    """Where the wrapped data keys are."""
-
-    def read(self, conversation: str) -> CustomerKey | None:
-        """Return the keys of ``conversation`` as last saved."""
-
-
-class Keeping(Protocol):
-    """What takes data keys out of use, and destroys them. Both can be repeated."""
-
-    def retire(self, conversation: str, now: int) -> CustomerKey | None:
-        """Return the keys with a fresh current one; None when there never was a key."""
-
-    def destroy(self, conversation: str, now: int, by: str) -> CustomerKey | None:
-        """Return the keys without the retired ones; raises `TransientError` ``key_in_use`` while it is too early."""
 
 
 class Audit(Protocol):
@@ -96,8 +80,8 @@ class Erasing:
         self,
         *,
         holdings: Sequence[Holding],
-        store: KeyStore,
-        keeping: Keeping,
+        store: WrappedKeys,
+        keeping: KeyKeeping,
         audit: Audit,
         actor: str,
         clock: Callable[[], float],

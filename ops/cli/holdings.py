@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from frontdesk.errors import TransientError
-from frontdesk.storage.aws import translated
+from frontdesk.storage.aws import code_of, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -108,6 +108,10 @@ class ArchiveName:
     conversation: str
     session_id: str
 
+    def of(self, conversation: str) -> str:
+        """Return the name that the archiver gives to this document of ``conversation`` today."""
+        return f"{self.folder}conversation={conversation}/{self.session_id}.json"
+
 
 def archive_name(key: str) -> ArchiveName | None:
     """Return what ``key`` tells; None for an object that the archiver did not write."""
@@ -165,7 +169,7 @@ class ArchiveObjects:
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=version.key, VersionId=version.version_id)
             except ClientError as error:
-                if error.response.get("Error", {}).get("Code") in _GONE:
+                if code_of(error) in _GONE:
                     return None
                 raise
             body = answer["Body"].read()

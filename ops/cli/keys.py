@@ -27,8 +27,7 @@ def keys() -> None:
     """Show and change the keyring."""
 
 
-def ring_of(desk: Desk) -> Ring:
-    """Return the deployment's keyring."""
+def _ring(desk: Desk) -> Ring:
     return Ring(
         desk.client("secretsmanager"),
         desk.resource("KeyringSecret"),
@@ -42,7 +41,7 @@ def ring_of(desk: Desk) -> Ring:
 @operates
 def show(desk: Desk) -> Outcome:
     """Tell the ring's key ids, and how many data keys are wrapped under each."""
-    state = ring_of(desk).look()
+    state = _ring(desk).look()
     lines = [
         f"{key_id}  {plural(state.wrapped.get(key_id, 0), 'data key')}{'  current' if key_id == state.current else ''}"
         for key_id in state.ids
@@ -61,7 +60,7 @@ def show(desk: Desk) -> Outcome:
 @operates
 def rotate(desk: Desk) -> Outcome:
     """Add a key to the ring and make it current; the earlier ones still open."""
-    current = ring_of(desk).rotate(before=lambda key_id: desk.note("rotated", details={"ring_key": key_id}))
+    current = _ring(desk).rotate(before=lambda key_id: desk.note("rotated", details={"ring_key": key_id}))
     return Outcome({"current": current}, [f"{current} is the current key.", _REREAD])
 
 
@@ -104,7 +103,7 @@ def re_seal(desk: Desk, *, keys_only: bool) -> Outcome:
 @operates
 def retire(desk: Desk, *, key_id: str, force: bool) -> Outcome:
     """Take a key out of the ring for good. What is still sealed under it never opens again."""
-    was_in = ring_of(desk).retire(
+    was_in = _ring(desk).retire(
         key_id,
         doubts=_doubts(desk),
         force=force,

@@ -42,16 +42,8 @@ def _letters(desk: Desk) -> DeadLetters:
     return DeadLetters(desk.client("sqs"), desk.resource("InboxDeadLetters"), wait_s=desk.silence_s)
 
 
-@click.command()
-@operates
-@of_person
-@click.option("--yes", is_flag=True, help="Erase. Without it, what there is is only listed.")
-def erase(desk: Desk, *, conversation: str, yes: bool) -> Outcome:
-    """Erase one person: delete what can be deleted, and destroy the key to what the law has kept.
-
-    Takes a minute. It can be broken off anywhere, and is finished by running it again.
-    """
-    erasing = Erasing(
+def _erasing(desk: Desk) -> Erasing:
+    return Erasing(
         holdings=(_sessions(desk), _ledger(desk), _archive(desk), _letters(desk)),
         store=desk.key_store,
         keeping=desk.keeping,
@@ -61,6 +53,18 @@ def erase(desk: Desk, *, conversation: str, yes: bool) -> Outcome:
         sleep=desk.sleep,
         say=desk.say,
     )
+
+
+@click.command()
+@operates
+@of_person
+@click.option("--yes", is_flag=True, help="Erase. Without it, what there is is only listed.")
+def erase(desk: Desk, *, conversation: str, yes: bool) -> Outcome:
+    """Erase one person: delete what can be deleted, and destroy the key to what the law has kept.
+
+    Takes a minute. It can be broken off anywhere, and is finished by running it again.
+    """
+    erasing = _erasing(desk)
     found = erasing.look(conversation)
     inbox = waiting(desk.client("sqs"), desk.resource("Inbox"))
     facts = {"conversation": conversation, "found": _facts(found), "inbox_messages_of_all": inbox}

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from frontdesk.conversation.archiving import SCHEMA, SCHEMA_BEFORE_SEALING
 from frontdesk.errors import ConflictError, TransientError, UnopenableError
+from frontdesk.storage.archive import put_request
 from frontdesk.storage.aws import translated
+from frontdesk.storage.compact_json import compact_json
+from frontdesk.storage.items import session_place
 from ops.cli.holdings import archive_name
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from frontdesk.records import CustomerKey
+    from frontdesk.protection.customer_keys import KeyKeeping, WrappedKeys
     from frontdesk.storage.seals import Seals
     from ops.cli.holdings import ObjectVersion
 
@@ -31,20 +34,6 @@ _TRIES = 5
 _TELL_EVERY = 1000
 _WORDS = ("customer", "turns")
 _NEEDED = {"conversation", "session_id", "version", *_WORDS}
-
-
-class KeyStore(Protocol):
-    """Where wrapped data keys are."""
-
-    def every(self) -> Iterator[CustomerKey]:
-        """Yield the keys of every conversation."""
-
-
-class Keeping(Protocol):
-    """What wraps them anew."""
-
-    def rewrap(self, key: CustomerKey) -> bool:
-        """Return whether keys of this customer were not wrapped by the ring's current key; now all of them are."""
 
 
 class Archive(Protocol):
@@ -86,7 +75,7 @@ class Tally:
     failed: list[tuple[str, str]] = field(default_factory=list)
 
 
-def rewrap_all(*, store: KeyStore, keeping: Keeping, say: Callable[[str], None]) -> Tally:
+def rewrap_all(*, store: WrappedKeys, keeping: KeyKeeping, say: Callable[[str], None]) -> Tally:
     """Wrap every data key under the ring's current key; one that does not open keeps nothing from the others."""
     tally = Tally()
     for number, key in enumerate(store.every(), start=1):
@@ -147,8 +136,7 @@ class Resealing:
         if not (content.keys() >= _NEEDED and isinstance(content["version"], int)):
             tally.failed.append((version.key, "document_malformed"))
             return
-        target = f"{name.folder}conversation={content['conversation']}/{name.session_id}.json"
-        plain.setdefault(target, []).append(_Plain(content["version"], version, content))
+        plain.setdefault(name.of(content["conversation"]), []).append(_Plain(content["version"], version, content))
 
     def _seal(self, name: str, several: list[_Plain], tally: Tally) -> None:
         """Seal the versions in their order, so that the newest ends on top; then delete the plain ones."""
@@ -177,13 +165,13 @@ class Resealing:
     def _sealed(self, content: dict[str, Any]) -> dict[str, Any]:
         conversation, session_id = content["conversation"], content["session_id"]
         words = {name: content[name] for name in _WORDS} | {"pending": None, "placeholders": []}
-        token = self._seals.seal(conversation, _json(words), "session", conversation, session_id)
+        token = self._seals.seal(conversation, compact_json(words), *session_place(conversation, session_id))
         kept = {name: value for name, value in content.items() if name not in _WORDS}
         return {**kept, "schema": SCHEMA, "sealed": token}
 
     def _open(self, content: dict[str, Any]) -> None:
         conversation, session_id = content["conversation"], content["session_id"]
-        self._seals.open(conversation, content["sealed"], "session", conversation, session_id)
+        self._seals.open(conversation, content["sealed"], *session_place(conversation, session_id))
 
 
 class S3SealedDocuments:
@@ -208,14 +196,6 @@ class S3SealedDocuments:
         condition = {"IfMatch": over.etag} if over else {"IfNoneMatch": "*"}
         with translated("archive"):
             self._client.put_object(
-                Bucket=self._bucket,
-                Key=name,
-                Body=json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode(),
-                ContentType="application/json; charset=utf-8",
-                Metadata={"version": str(document["version"])},
-                **condition,  # type: ignore[arg-type]
+                **put_request(self._bucket, name, document, version=document["version"]),
+                **condition,
             )
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

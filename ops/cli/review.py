@@ -9,7 +9,8 @@ import click
 
 from frontdesk.errors import ConflictError
 from frontdesk.storage.reviews import DECISIONS, OPEN, DynamoReviews
-from ops.cli.audit import opened, record_lines
+from ops.cli.audit import record_lines
+from ops.cli.disclosing import opened_record
 from ops.cli.frame import FOUND, Outcome, moment, of_person, operates, plural
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def show(desk: Desk, *, conversation: str, seq: int) -> Outcome:
     record = desk.audit.get(conversation, seq)
     if item is None or record is None:
         return Outcome({"item": None}, ["There is no such item."], FOUND)
-    told = opened(desk, record)
+    told = opened_record(record, desk.audit)
     desk.note("shown", conversation, details={"first": seq, "last": seq})
     facts = {"item": _facts(item), "record": told}
     return Outcome(facts, [_line(item), *record_lines(told)], FOUND if "unopened" in told else 0)

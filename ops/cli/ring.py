@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from frontdesk.errors import ConflictError, FrontdeskError
-from frontdesk.protection.sealing import Keyring, check_keyring, key_id_of
-from frontdesk.storage.aws import translated
+from frontdesk.protection.customer_keys import WrappedKeys
+from frontdesk.protection.sealing import KeyChecks, Keyring, check_keyring, key_id_of
+from frontdesk.storage.aws import code_of, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
-
-    from frontdesk.records import CustomerKey
 
 _NAME = "SM4_KEYRING"
 # A function keeps the ring it started with, and one that only seals never meets a newer key. Lambda ends its
@@ -34,17 +33,8 @@ OLD_RINGS_LIVE_S = 86_400
 SETTLE_S = 10
 
 
-class Keys(Protocol):
-    """What is wrapped under the ring, and the checks of its keys."""
-
-    def every(self) -> Iterator[CustomerKey]:
-        """Yield the keys of every conversation."""
-
-    def checks(self) -> dict[str, str]:
-        """Return the check token of each ring key id that has one."""
-
-    def add_check(self, key_id: str, token: str) -> str:
-        """Return the check that is stored for ``key_id``: ``token``, or the earlier one."""
+class Keys(WrappedKeys, KeyChecks, Protocol):
+    """What is wrapped under the ring, and the checks of its keys, which can also be taken away."""
 
     def remove_check(self, key_id: str) -> None:
         """Forget the check of ``key_id``."""
@@ -175,6 +165,6 @@ class Ring:
                     SecretString=json.dumps({**read.values, _NAME: value}),
                 )
             except ClientError as error:
-                if error.response.get("Error", {}).get("Code") != "ResourceExistsException":
+                if code_of(error) != "ResourceExistsException":
                     raise
                 raise ConflictError("somebody else changed the keyring at the same time: look at it again") from None

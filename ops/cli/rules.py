@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from frontdesk.protection import chain
-from frontdesk.protection.rules import RulesError, RuleSet, packaged_rules
+from frontdesk.protection.rule_file import RulesError
+from frontdesk.protection.rules import RuleSet, earlier_rules, packaged_rules
 from frontdesk.storage.rule_files import S3RuleFiles
 from ops.cli.frame import FOUND, Outcome, operates, plural, tells
 
@@ -91,13 +92,8 @@ def show(desk: Desk) -> Outcome:
         problems = error.problems
     else:
         return Outcome(facts, [f"Version {facts['version']}, {_line(facts)}.", f"S3: {newest.version_id}"])
-    facts = {**_facts(packaged_rules()), "from": "package", "version_id": ""}
-    for file in files.earlier():
-        try:
-            facts = {**_facts(RuleSet.read(file.text)), "from": "earlier version", "version_id": file.version_id}
-        except RulesError:
-            continue
-        break
+    found, version_id = earlier_rules(files)
+    facts = {**_facts(found), "from": "earlier version" if version_id else "package", "version_id": version_id}
     lines = [
         f"The newest file ({newest.version_id}) cannot be used:",
         *problems,

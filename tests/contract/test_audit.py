@@ -15,7 +15,7 @@ from botocore.exceptions import ConnectionClosedError
 from frontdesk.errors import ConflictError, ErasedError, MisconfiguredError, TransientError, UnopenableError
 from frontdesk.protection import chain
 from frontdesk.storage import audit
-from frontdesk.storage.audit import ChainEnds, DynamoAudit, Head, from_record, shard_of, to_record
+from frontdesk.storage.audit import ChainHeads, DynamoAudit, Head, from_record, shard_of, to_record
 from tests.contract.audit_in_memory import AUDIT, DAY, create_audit, dynamo_audit, happening
 from tests.factories import ANOTHER_CONVERSATION, CONVERSATION, NOW, NOW_MS
 from tests.fakes.audit import InMemoryAuditRecords
@@ -445,7 +445,7 @@ def test_an_end_that_is_expected_is_read_once_and_taken_once():
         asked.append(conversation)
         return Head(3, "aa")
 
-    ends = ChainEnds(read, submit=at_once)
+    ends = ChainHeads(read, submit=at_once)
     ends.expect("a")
 
     assert [ends.take("a"), ends.take("a"), ends.take("b")] == [Head(3, "aa"), None, None]
@@ -453,7 +453,7 @@ def test_an_end_that_is_expected_is_read_once_and_taken_once():
 
 
 def test_an_end_that_became_known_takes_the_place_of_an_older_one():
-    ends = ChainEnds(lambda _: Head(3, "aa"), submit=at_once)
+    ends = ChainHeads(lambda _: Head(3, "aa"), submit=at_once)
     ends.expect("a")
     ends.keep("a", Head(5, "bb"))
 
@@ -464,7 +464,7 @@ def test_an_end_that_could_not_be_read_is_not_known():
     def read(conversation: str) -> Head:
         raise TransientError("throttled")
 
-    ends = ChainEnds(read, submit=at_once)
+    ends = ChainHeads(read, submit=at_once)
     ends.expect("a")
 
     assert ends.take("a") is None
@@ -474,7 +474,7 @@ def test_a_mistake_in_reading_is_not_hidden():
     def read(conversation: str) -> Head:
         raise LookupError
 
-    ends = ChainEnds(read, submit=at_once)
+    ends = ChainHeads(read, submit=at_once)
     ends.expect("a")
 
     with pytest.raises(LookupError):
@@ -482,7 +482,7 @@ def test_a_mistake_in_reading_is_not_hidden():
 
 
 def test_the_oldest_ends_are_forgotten_first():
-    ends = ChainEnds(lambda conversation: Head(1, conversation), submit=at_once, most=2)
+    ends = ChainHeads(lambda conversation: Head(1, conversation), submit=at_once, most=2)
     for conversation in ("a", "b", "a", "c"):
         ends.expect(conversation)
 
@@ -490,7 +490,7 @@ def test_the_oldest_ends_are_forgotten_first():
 
 
 def test_ends_are_read_by_other_threads_when_nothing_else_is_said():
-    ends = ChainEnds(lambda conversation: Head(1, conversation))
+    ends = ChainHeads(lambda conversation: Head(1, conversation))
     ends.expect("a")
 
     assert ends.take("a") == Head(1, "a")

@@ -591,23 +591,30 @@ def test_the_packaged_rules_are_shown_where_none_were_put(house: House):
     assert house.run("rules", "show").stdout.startswith("The packaged rules: version ")
 
 
-@pytest.mark.parametrize("good_before", [True, False])
+@pytest.mark.parametrize(
+    ("good_before", "broken", "in_reach"),
+    [
+        (True, 2, True),
+        (False, 2, False),
+        pytest.param(True, 25, False, id="the good one is further back than any looks"),
+    ],
+)
 def test_broken_rules_in_the_bucket_are_shown_with_what_is_in_force_instead(
-    house: House, tmp_path: Path, *, good_before: bool
+    house: House, tmp_path: Path, *, good_before: bool, broken: int, in_reach: bool
 ):
     bucket = house.desk.resource("RulesBucket")
     if good_before:
         house.run("rules", "put", rule_file(tmp_path))
-    for _ in range(2):
+    for _ in range(broken):
         house.desk.s3.put_object(Bucket=bucket, Key="rules/rules.yaml", Body=b"rules: 7")
 
     facts = house.facts("rules", "show", status=1)
 
-    assert facts["from"] == ("earlier version" if good_before else "package")
+    assert facts["from"] == ("earlier version" if in_reach else "package")
     assert facts["problems"]
     assert "cannot be used" in house.run("rules", "show").stdout
-    assert (facts["version"] == "2026-09-21.1") is good_before
-    assert (facts["version"] in packaged_text()) is not good_before
+    assert (facts["version"] == "2026-09-21.1") is in_reach
+    assert (facts["version"] in packaged_text()) is not in_reach
 
 
 # -- review ----------------------------------------------------------------------------------------------------------

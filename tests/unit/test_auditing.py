@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from frontdesk.conversation import auditing
-from frontdesk.conversation.auditing import Auditing, Finding, Manifest, Tally, Verification
+from frontdesk.conversation.auditing import Auditing, Finding, Tally
+from frontdesk.conversation.manifests import Manifest
 from frontdesk.errors import ConflictError, TransientError
 from frontdesk.protection import chain
 from frontdesk.protection.signing import SigningKey, verify
 from frontdesk.records import AuditRecord, Happening
-from frontdesk.storage import audit as table
+from ops.cli.verifying import Verification
 from tests.fakes.audit import InMemoryAuditRecords, InMemoryAuditStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.crash import Crash, Crashing
@@ -970,7 +971,3 @@ def test_a_record_that_came_too_late_for_every_export_is_named(three_days: House
 
     assert soon == []
     assert Finding("record_unexported", MONDAY, conversation=B, seq=2) in three_days.findings()
-
-
-def test_the_table_and_the_proof_agree_how_long_a_record_is_kept():
-    assert auditing._KEPT_BEYOND_RETENTION_DAYS == table.KEPT_BEYOND_RETENTION_DAYS

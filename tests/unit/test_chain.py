@@ -225,4 +225,4 @@ def test_several_faults_are_all_named():
 
 
 def test_a_place_is_a_number_and_a_hash():
-    assert chain.Link(3, "aa") == (3, "aa")
+    assert chain.Place(3, "aa") == (3, "aa")

@@ -127,7 +127,8 @@ class Happening:
     """One thing that the audit keeps: who did what, to which words, in which conversation.
 
     ``kind`` is generated, filtered, tagged, unmasked, truncated, said (a sentence of the machine's own), interim,
-    fallback, handoff; and of people's acts shown, erased, exported, reviewed, resealed, rotated, retired or rules. ``actor`` is ``fastgpt:<app id>@<host>``,
+    fallback, handoff; and of people's acts shown, erased, exported, reviewed, resealed, rotated, retired or rules.
+    ``actor`` is ``fastgpt:<app id>@<host>``,
     ``rule:<rule id>@<rules version>``, ``frontdesk`` or ``operator:<name>``. ``about`` is the id of the question.
     ``before`` and ``after`` are words, kept sealed; ``details`` are codes and ids, kept readable.
     """

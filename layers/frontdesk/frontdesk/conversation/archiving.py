@@ -11,9 +11,9 @@ import logging
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from frontdesk.conversation.days import day_of
 from frontdesk.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def document_name(session: SealedSession) -> str:
 
     The conversation is in it so that one customer's documents are found by their names alone.
     """
-    day = datetime.fromtimestamp(session.opened_at, UTC).date().isoformat()
-    folder = f"sessions/dt={day}/channel={session.channel}/conversation={session.conversation}"
+    folder = f"sessions/dt={day_of(session.opened_at)}/channel={session.channel}/conversation={session.conversation}"
     return f"{folder}/{session.session_id}.json"
 
 

@@ -1,14 +1,17 @@
-"""What answering needs of the world. Each port has a real adapter and a fake, and one contract suite over both."""
+"""What answering needs of the world, and what the export and the review of the audit both read.
+
+Each port has a real adapter and a fake, and one contract suite over both.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from frontdesk.messages import Masked, ModelAnswer, Outbound, Placeholders, Question, Verdict
-    from frontdesk.records import Happening, Reply, Session
+    from frontdesk.records import AuditRecord, Happening, Reply, Session
 
 
 class Sessions(Protocol):
@@ -99,3 +102,12 @@ class Channel(Protocol):
         Raises `TransientError`, `PermanentError` when this customer cannot be reached, and
         `MisconfiguredError` when nobody can.
         """
+
+
+class AuditOfDay(Protocol):
+    """The audit's records by day, a conversation's all in one shard. Raises `TransientError` when out of reach."""
+
+    shards: int
+
+    def of_day(self, day: str, shard: int) -> Iterator[AuditRecord]:
+        """Yield the records written on ``day`` (UTC date) in one shard."""

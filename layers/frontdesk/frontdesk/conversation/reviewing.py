@@ -12,11 +12,12 @@ import logging
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
-from itertools import chain, count
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
+from frontdesk.conversation.days import last_finished_day
 from frontdesk.conversation.review_report import Suspect, Tally, document, page
 from frontdesk.errors import ErasedError, TransientError, UnopenableError
 from frontdesk.messages import Action
@@ -25,11 +26,11 @@ from frontdesk.records import ReviewItem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from frontdesk.conversation.ports import AuditOfDay
     from frontdesk.messages import Finding, Verdict
     from frontdesk.records import AuditRecord
 
 DAYS_BACK = 7
-_DAY_IS_OVER_AFTER_S = 3_600  # a writer's clock may be behind, and so may the index
 _STOP_BEFORE_END_S = 30.0
 _SIDE_BY_SIDE = 16
 _AT_ONCE = 128  # conversations whose words are in memory
@@ -40,15 +41,6 @@ _STOPS = frozenset({Action.BLOCK, Action.HANDOFF})
 _NOT_IN_A_REPORTS_SUBSTANCE = frozenset({"number", "reviewed_at"})
 
 log = logging.getLogger("frontdesk.reviewing")
-
-
-class AuditOfDay(Protocol):
-    """The audit's records by day, a conversation's all in one shard. Raises `TransientError` when out of reach."""
-
-    shards: int
-
-    def of_day(self, day: str, shard: int) -> Iterator[AuditRecord]:
-        """Yield the records written on ``day`` (UTC date) in one shard."""
 
 
 class Words(Protocol):
@@ -172,11 +164,11 @@ class Reviewing:
         """
         rules = self._rules.current()
         version = rules.judge_answer("").rules_version
-        today = datetime.fromtimestamp(self._clock() - _DAY_IS_OVER_AFTER_S, UTC).date()
+        newest = last_finished_day(self._clock())
         days: list[str] = []
         total = Tally()
-        for back in range(1, DAYS_BACK + 1):
-            day = (today - timedelta(days=back)).isoformat()
+        for back in range(DAYS_BACK):
+            day = (newest - timedelta(days=back)).isoformat()
             number, latest = self._latest(day)
             if latest is not None and latest["rules_version"] == version and not latest["unopened"]:
                 self._finish(latest)
@@ -200,13 +192,10 @@ class Reviewing:
 
     def _latest(self, day: str) -> tuple[int, dict[str, Any] | None]:
         """Return the number and the content of the day's newest report, 0 and nothing when there is none."""
-        latest: str | None = None
-        for number in count(1):
-            text = self._reports.get(report_name(day, number, "json"))
-            if text is None:
-                return number - 1, json.loads(latest) if latest is not None else None
-            latest = text
-        raise AssertionError  # pragma: no cover  # numbers do not end
+        number, latest = 0, None
+        while (text := self._reports.get(report_name(day, number + 1, "json"))) is not None:
+            number, latest = number + 1, text
+        return number, None if latest is None else json.loads(latest)
 
     def _report(self, day: str, number: int, latest: dict[str, Any] | None, tally: Tally, version: str) -> None:
         report = document(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _FIELDS = {each.name: int if each.name in {"seq", "at_ms"} else str for each in fields(AuditRecord)} | {"details": dict}
 
 
-class Link(NamedTuple):
+class Place(NamedTuple):
     """A place in a chain: a record's number and its hash. Number 0 is the place before the first record."""
 
     seq: int
@@ -122,8 +122,8 @@ def check(
     its last record. Without ``end`` nobody can tell whether records are missing at the end, or whether the last one
     was changed and hashed anew.
     """
-    start = Link(*(after or (0, genesis(conversation))))
-    stretch = _Stretch(conversation, records, start, Link(*end) if end else None)
+    start = Place(*(after or (0, genesis(conversation))))
+    stretch = _Stretch(conversation, records, start, Place(*end) if end else None)
     return sorted(stretch.flaws(), key=lambda flaw: (flaw.seq, flaw.what))
 
 
@@ -140,7 +140,7 @@ class _Given:
 class _Stretch:
     """A part of a chain under examination."""
 
-    def __init__(self, conversation: str, records: Iterable[AuditRecord], start: Link, end: Link | None) -> None:
+    def __init__(self, conversation: str, records: Iterable[AuditRecord], start: Place, end: Place | None) -> None:
         self._conversation = conversation
         self._start = start
         self._end = end

@@ -11,6 +11,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from frontdesk.protection.found import Found
 from frontdesk.protection.levelling import INVISIBLE, has_numerals, numerals_as_digits
 
 if TYPE_CHECKING:
@@ -53,14 +54,6 @@ _CHECK_CHARACTERS = "10X98765432"
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 # Letters that people write right before or after a number of their own; any others make it a code of something else.
 _CALL_WORDS = frozenset({"tel", "phone", "mobile", "mob", "call", "wx", "vx", "v", "w", "wechat", "sj", "dh", "cell"})
-
-
-class Found(NamedTuple):
-    """A value of ``kind`` at ``text[start:end]``. A plain tuple, because every log line may make some."""
-
-    kind: str
-    start: int
-    end: int
 
 
 class _Group(NamedTuple):

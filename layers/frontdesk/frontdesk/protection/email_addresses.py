@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from frontdesk.protection.digit_values import Found
+from frontdesk.protection.found import Found
 
 EMAIL = "邮箱"
 

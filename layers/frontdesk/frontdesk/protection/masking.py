@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from frontdesk.errors import SettingsError
 from frontdesk.messages import Masked
-from frontdesk.protection.digit_values import Found
+from frontdesk.protection.found import Found, replaced
 from frontdesk.protection.levelling import has_numerals, level
 from frontdesk.protection.private_data import KINDS, find_in_levelled, same_value, without
 
@@ -31,7 +31,7 @@ PATTERN_SECONDS = 0.05
 # A conversation's placeholders are stored with it. Who gives more values than any honest customer still has them
 # masked, without a number, and they do not come back.
 MOST_VALUES = 200
-_LONGEST_LABEL = 12
+LABEL = re.compile(r"[^\W\d_]{1,12}")  # of a company's own kind of value
 # A model that answers in traditional characters writes its placeholders in them too.
 _TRADITIONAL = {
     "手機號": "手机号",
@@ -80,12 +80,8 @@ class Masker:
         if not found:
             return Masked(text, known)
         names = _Names(known)
-        pieces: list[str] = []
-        done = 0
-        for each in found:
-            pieces += text[done : each.start], names.of(each.kind, text[each.start : each.end])
-            done = each.end
-        return Masked("".join([*pieces, text[done:]]), names.all())
+        masked = replaced(text, found, lambda each: names.of(each.kind, text[each.start : each.end]))
+        return Masked(masked, names.all())
 
     def unmask(self, text: str, known: Placeholders) -> str:
         """Return ``text`` with each placeholder replaced by what it stands for; one that is not ``known`` stays."""
@@ -163,7 +159,7 @@ def _compiled(patterns: list[tuple[str, str]]) -> list[tuple[str, Any]]:
     compiled: list[tuple[str, Any]] = []
     problems: list[str] = []
     for label, pattern in patterns:
-        if not re.fullmatch(rf"[^\W\d_]{{1,{_LONGEST_LABEL}}}", label) or label in {*KINDS, TYPED}:
+        if not LABEL.fullmatch(label) or label in {*KINDS, TYPED}:
             problems.append("a masking pattern's label is not 1 to 12 letters, or it is a built-in kind")
             continue
         try:

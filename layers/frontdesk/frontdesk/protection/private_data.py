@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from frontdesk.protection.digit_values import CARD, IDENTITY, PHONE, Found, find_digit_values, find_spoken_phones
+from frontdesk.protection.digit_values import CARD, IDENTITY, PHONE, find_digit_values, find_spoken_phones
 from frontdesk.protection.email_addresses import EMAIL, find_emails
+from frontdesk.protection.found import Found, replaced
 from frontdesk.protection.levelling import INVISIBLE, level, numerals_as_digits
 
 PLATE, PASSPORT, ADDRESS = "车牌号", "护照号", "地址"
@@ -115,12 +116,7 @@ def find_in_levelled(levelled: str) -> list[Found]:
 
 def without(levelled: str, found: list[Found]) -> str:
     """Return ``levelled`` with what was ``found`` made unreadable to every rule; nothing moves."""
-    pieces: list[str] = []
-    done = 0
-    for each in found:
-        pieces += levelled[done : each.start], _TAKEN * (each.end - each.start)
-        done = each.end
-    return "".join([*pieces, levelled[done:]])
+    return replaced(levelled, found, lambda each: _TAKEN * (each.end - each.start))
 
 
 def same_value(kind: str, written: str) -> str:

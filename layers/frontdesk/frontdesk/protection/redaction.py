@@ -14,6 +14,7 @@ from functools import cache
 
 from frontdesk.protection.digit_values import CARD, IDENTITY, PHONE, find_digit_values, find_spoken_phones
 from frontdesk.protection.email_addresses import EMAIL, find_emails
+from frontdesk.protection.found import replaced
 from frontdesk.protection.levelling import level
 
 SECRET = "[redacted secret]"  # noqa: S105  # what stands where one was
@@ -59,10 +60,5 @@ def redact(text: str) -> str:
 
 def _without_personal_data(text: str) -> str:
     for find in (find_emails, find_digit_values, find_spoken_phones):
-        pieces: list[str] = []
-        done = 0
-        for each in find(level(text)):
-            pieces += text[done : each.start], _WRITTEN[each.kind]
-            done = each.end
-        text = "".join([*pieces, text[done:]])
+        text = replaced(text, find(level(text)), lambda each: _WRITTEN[each.kind])
     return text

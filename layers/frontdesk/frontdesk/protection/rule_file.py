@@ -18,6 +18,7 @@ import yaml
 from frontdesk.errors import FrontdeskError
 from frontdesk.messages import Action
 from frontdesk.protection.folding import fold
+from frontdesk.protection.masking import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +34,6 @@ _MOST_PROBLEMS = 50
 _DEPTH = 5
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 _RULE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_LABEL = re.compile(r"[^\W\d_]{1,12}")
 _KEY = re.compile(r"[a-z_]{1,32}")
 _SAYING = frozenset({Action.BLOCK, Action.HANDOFF})
 _FILE_KEYS = ("version", "rules", "private_patterns")
@@ -291,7 +291,7 @@ class _Reading:
 
     def _private(self, node: _Node) -> tuple[str, str]:
         entries = self._mapping(node, _PRIVATE_KEYS, required=_PRIVATE_KEYS)
-        label = self._text(entries.get("label"), _LABEL, "the label: 1 to 12 letters")
+        label = self._text(entries.get("label"), LABEL, "the label: 1 to 12 letters")
         pattern = entries.get("pattern")
         return label, self._pattern(pattern).pattern if pattern else ""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from frontdesk.errors import FrontdeskError, SettingsError
 from frontdesk.messages import Action, Finding, Verdict
 from frontdesk.protection.masking import Masker
-from frontdesk.protection.rule_file import Direction, Rule, RulesError, read_rule_file
+from frontdesk.protection.rule_file import Direction, RulesError, read_rule_file
 from frontdesk.protection.rule_search import KeywordSearch, PatternSearch
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from frontdesk.protection.rule_file import RuleFileContent
     from frontdesk.protection.rule_search import Hit
-
-__all__ = ["CurrentRules", "Direction", "Rule", "RuleFiles", "RuleSet", "RuleText", "RulesError", "packaged_rules"]
 
 # What masked words are replaced by. It tells nothing of their length, and means nothing in Markdown.
 MASK = "＊＊＊"
@@ -179,6 +177,20 @@ class RuleFiles(Protocol):
         """Yield the versions before the newest one, the newest first."""
 
 
+def earlier_rules(files: RuleFiles, *, on_timeout: Callable[[str], None] = _nobody) -> tuple[RuleSet, str]:
+    """Return the rules that stand in for a newest file which cannot be used, and the id of their version.
+
+    That is the newest earlier version that is good; or the packaged rules, without an id, where none of the last
+    `_MOST_EARLIER` is. Raises what ``files`` raises.
+    """
+    for file in islice(files.earlier(), _MOST_EARLIER):
+        try:
+            return RuleSet.read(file.text, on_timeout=on_timeout), file.version_id
+        except RulesError:
+            continue
+    return packaged_rules(on_timeout=on_timeout), ""
+
+
 class CurrentRules:
     """The rules in force, read again when they are ``keep_s`` seconds old. Many threads may use it.
 
@@ -257,24 +269,12 @@ class CurrentRules:
                 self._rules = packaged_rules(on_timeout=self._on_timeout)
         else:
             try:
-                self._rules = self._read(newest)
+                self._rules = RuleSet.read(newest.text, on_timeout=self._on_timeout)
             except RulesError as error:
                 if newest.version_id not in self._told:
                     self._told.add(newest.version_id)
                     self._on_broken(error, newest.version_id)
                 if not self._chosen:
-                    self._rules = self._earlier()
+                    self._rules, _ = earlier_rules(self._files, on_timeout=self._on_timeout)
         self._chosen = True
         self._known = newest.etag
-
-    def _earlier(self) -> RuleSet:
-        """Return the newest earlier version that is good, the packaged rules where none is."""
-        for file in islice(self._files.earlier(), _MOST_EARLIER):
-            try:
-                return self._read(file)
-            except RulesError:
-                continue
-        return packaged_rules(on_timeout=self._on_timeout)
-
-    def _read(self, file: RuleText) -> RuleSet:
-        return RuleSet.read(file.text, on_timeout=self._on_timeout)

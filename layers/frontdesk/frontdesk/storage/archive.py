@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 _TRIES = 4
 
 
+def put_request(bucket: str, name: str, document: dict[str, Any], *, version: int) -> PutObjectRequestTypeDef:
+    """Return the request that stores ``document``; on which condition is the caller's to add."""
+    return {
+        "Bucket": bucket,
+        "Key": name,
+        "Body": json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode(),
+        "ContentType": "application/json; charset=utf-8",
+        "Metadata": {"version": str(version)},
+    }
+
+
 class S3Archive:
     """Stores documents."""
 
@@ -32,14 +43,7 @@ class S3Archive:
 
         Raises `TransientError` or `MisconfiguredError`.
         """
-        body = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
-        request: PutObjectRequestTypeDef = {
-            "Bucket": self._bucket,
-            "Key": name,
-            "Body": body,
-            "ContentType": "application/json; charset=utf-8",
-            "Metadata": {"version": str(version)},
-        }
+        request = put_request(self._bucket, name, document, version=version)
         attempt: PutObjectRequestTypeDef = {**request, "IfNoneMatch": "*"}  # most sessions are archived once
         for _ in range(_TRIES):
             try:

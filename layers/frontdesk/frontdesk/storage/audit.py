@@ -23,6 +23,7 @@ from zlib import crc32
 from frontdesk.errors import FrontdeskError, TransientError
 from frontdesk.records import AuditRecord
 from frontdesk.storage.aws import translated
+from frontdesk.storage.compact_json import compact_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -229,7 +230,7 @@ class DynamoAudit(DynamoAuditRecords):
         """Return the words before and after; raises `UnopenableError`, or `ErasedError` after an erasure."""
         if not record.sealed:
             return "", ""
-        place = ("audit", record.conversation, str(record.seq))
+        place = _place(record.conversation, record.seq)
         words = json.loads(self._seals.open(record.conversation, record.sealed, *place))
         return words["before"], words["after"]
 
@@ -244,8 +245,8 @@ class DynamoAudit(DynamoAuditRecords):
             details[RESUMES] = head.day
         sealed = ""
         if before or after:
-            words = _json({"before": before, "after": after})
-            sealed = self._seals.seal(conversation, words, "audit", conversation, str(seq))
+            words = compact_json({"before": before, "after": after})
+            sealed = self._seals.seal(conversation, words, *_place(conversation, seq))
         return self._chain.link(
             conversation,
             seq,
@@ -258,7 +259,7 @@ class DynamoAudit(DynamoAuditRecords):
     def _bounded(self, name: str, text: str) -> tuple[str, dict[str, str]]:
         """Return ``text``, and nothing; or as much of it as an item can hold, and details that tell of the whole."""
         kept = text
-        while (size := len(_bytes(_json(kept)))) > LONGEST_WORDS_BYTES:
+        while (size := len(_bytes(compact_json(kept)))) > LONGEST_WORDS_BYTES:
             kept = kept[: len(kept) * LONGEST_WORDS_BYTES // size]
         if kept == text:
             return text, {}
@@ -266,47 +267,47 @@ class DynamoAudit(DynamoAuditRecords):
         return kept, {f"{name}_bytes": str(len(whole)), f"{name}_sm3": self._chain.sm3(whole)}
 
 
-class ChainEnds:
-    """The ends of chains, read before they are needed, so that nobody has to wait for them.
+class ChainHeads:
+    """The heads of chains, read before they are needed, so that nobody has to wait for them.
 
-    An end that has moved on meanwhile costs its user another try, nothing else.
+    A head that is no more the end of its chain costs its user another try, nothing else.
     """
 
     def __init__(
         self, read: Callable[[str], Head], *, submit: Callable[..., Future[Head]] | None = None, most: int = 1000
     ) -> None:
-        """``submit`` has a call made and returns its future, as an executor does; ``most`` ends are remembered."""
+        """``submit`` has a call made and returns its future, as an executor does; ``most`` heads are remembered."""
         self._read = read
-        self._submit = submit or ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="chain-end").submit
+        self._submit = submit or ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="chain-head").submit
         self._most = most
         self._lock = threading.Lock()
-        self._ends: dict[str, Future[Head]] = {}
+        self._heads: dict[str, Future[Head]] = {}
 
     def expect(self, conversation: str) -> None:
-        """Begin to read an end that will be needed soon."""
+        """Begin to read a head that will be needed soon."""
         self._remember(conversation, self._submit(self._read, conversation))
 
     def keep(self, conversation: str, head: Head) -> None:
-        """Remember an end that is known."""
+        """Remember a head that is known."""
         known: Future[Head] = Future()
         known.set_result(head)
         self._remember(conversation, known)
 
     def take(self, conversation: str) -> Head | None:
-        """Return the end as far as it is known, and forget it. When it could not be read, whoever needs it reads."""
+        """Return the head as far as it is known, and forget it. When it could not be read, whoever needs it reads."""
         with self._lock:
-            known = self._ends.pop(conversation, None)
+            known = self._heads.pop(conversation, None)
         try:
             return known.result() if known else None
         except FrontdeskError:
             return None
 
-    def _remember(self, conversation: str, end: Future[Head]) -> None:
+    def _remember(self, conversation: str, head: Future[Head]) -> None:
         with self._lock:
-            self._ends.pop(conversation, None)
-            self._ends[conversation] = end
-            while len(self._ends) > self._most:
-                del self._ends[next(iter(self._ends))]
+            self._heads.pop(conversation, None)
+            self._heads[conversation] = head
+            while len(self._heads) > self._most:
+                del self._heads[next(iter(self._heads))]
 
 
 def from_record(record: AuditRecord) -> dict[str, Value]:
@@ -326,12 +327,13 @@ def to_record(item: Mapping[str, Any]) -> AuditRecord:
     return AuditRecord(**values, details=details)
 
 
+def _place(conversation: str, seq: int) -> tuple[str, ...]:
+    """Return the place at which a record's words are sealed."""
+    return "audit", conversation, str(seq)
+
+
 def _text(value: Mapping[str, Any]) -> str:
     return value["S"] if "S" in value else str(value)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _bytes(text: str) -> bytes:

@@ -61,6 +61,12 @@ def sqs() -> SQSClient:
     return boto3.client("sqs", config=_CONFIG)
 
 
+def code_of(error: ClientError) -> str:
+    """Return what AWS calls this error."""
+    code: str = error.response.get("Error", {}).get("Code", "unnamed")
+    return code
+
+
 @contextmanager
 def translated(service: str) -> Iterator[None]:
     """Raise our errors for AWS's: `ConflictError`, `MisconfiguredError` or, for all that may pass, `TransientError`.
@@ -70,7 +76,7 @@ def translated(service: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        name = error.response.get("Error", {}).get("Code", "unnamed")
+        name = code_of(error)
         reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
         if name in _CONFLICTS or "ConditionalCheckFailed" in reasons:
             raise ConflictError(f"{service}: somebody else was first", code=f"{service}_conflict") from None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from frontdesk.errors import ConflictError, TransientError
 from frontdesk.records import CustomerKey
 from frontdesk.storage.aws import translated
+from frontdesk.storage.compact_json import compact_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -89,7 +90,7 @@ class DynamoCustomerKeys:
                 self._put(
                     {
                         "conversation": {"S": KEYRING},
-                        "checks": {"S": _json(after)},
+                        "checks": {"S": compact_json(after)},
                         "version": {"N": str((version or 0) + 1)},
                     },
                     over=version,
@@ -125,8 +126,8 @@ def _from_key(key: CustomerKey) -> dict[str, Value]:
     item: dict[str, Value] = {
         "conversation": {"S": key.conversation},
         "current": {"S": key.current},
-        "wrapped": {"S": _json(dict(key.wrapped))},
-        "destroyed": {"S": _json(key.destroyed)},
+        "wrapped": {"S": compact_json(dict(key.wrapped))},
+        "destroyed": {"S": compact_json(key.destroyed)},
         "version": {"N": str(key.version)},
     }
     if key.retired_at is not None:
@@ -148,7 +149,3 @@ def _to_key(item: Mapping[str, Any]) -> CustomerKey:
 def _checks(item: Mapping[str, Any]) -> dict[str, str]:
     checks: dict[str, str] = json.loads(item["checks"]["S"]) if item else {}
     return checks
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -8,10 +8,10 @@ what is sealed in it, at its place: this message of this conversation.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from frontdesk.storage.compact_json import compact_json
 from frontdesk.storage.signed import SignedJson
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def place_of(conversation: str, message_id: str) -> tuple[str, ...]:
 def encode(inbound: Inbound, seals: RingSeals) -> str:
     """Return the queue body of ``inbound``. `frontdesk.storage.inbox_records` reads it."""
     words = {"sender": inbound.sender, "text": inbound.text, "details": dict(inbound.details)}
-    return _json(
+    return compact_json(
         {
             "v": BODY_VERSION,
             "channel": inbound.channel,
@@ -49,13 +49,9 @@ def encode(inbound: Inbound, seals: RingSeals) -> str:
             "kind": inbound.kind,
             "sent_at": inbound.sent_at,
             "received_at_ms": inbound.received_at_ms,
-            "sealed": seals.seal(_json(words), *place_of(inbound.conversation, inbound.message_id)),
+            "sealed": seals.seal(compact_json(words), *place_of(inbound.conversation, inbound.message_id)),
         }
     )
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 class SqsInbox:

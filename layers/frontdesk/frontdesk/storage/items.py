@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from frontdesk.messages import Choice, Field, Pause
 from frontdesk.records import Pending, Reply, SealedSession, Session, Turn
+from frontdesk.storage.compact_json import compact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,8 +53,8 @@ def from_session(session: Session, seals: Seals) -> dict[str, Value]:
         "pending": _from_pending(session.pending),
         "placeholders": session.placeholders,
     }
-    place = _session_place(session.conversation, session.session_id)
-    item[_SEALED] = {"S": seals.seal(session.conversation, _json(words), *place)}
+    place = session_place(session.conversation, session.session_id)
+    item[_SEALED] = {"S": seals.seal(session.conversation, compact_json(words), *place)}
     return item
 
 
@@ -61,7 +62,7 @@ def to_session(item: Mapping[str, Any], seals: Seals) -> Session:
     """Return the session in ``item``; raises `UnopenableError` when its words do not open."""
     plain = _plain(item, _SESSION_TEXTS, _SESSION_NUMBERS)
     if _SEALED in item:
-        words = _opened(item, seals, _session_place(plain["conversation"], plain["session_id"]))
+        words = _opened(item, seals, session_place(plain["conversation"], plain["session_id"]))
     else:
         words = _session_words_before_sealing(item)
     return Session(
@@ -89,7 +90,7 @@ def from_reply(reply: Reply, seals: Seals) -> dict[str, Value]:
     """Return the attributes that hold ``reply``, without its key."""
     item: dict[str, Value] = {name: {"S": getattr(reply, name)} for name in _REPLY_TEXTS}
     item |= {name: {"N": str(getattr(reply, name))} for name in _REPLY_NUMBERS}
-    item["message_ids"] = {"S": _json(reply.message_ids)}
+    item["message_ids"] = {"S": compact_json(reply.message_ids)}
     item["opens_session"] = {"BOOL": reply.opens_session}
     if reply.confidence is not None:
         item["confidence"] = {"N": str(reply.confidence)}
@@ -101,7 +102,7 @@ def from_reply(reply: Reply, seals: Seals) -> dict[str, Value]:
         "placeholders": reply.placeholders,
     }
     place = _reply_place(reply.conversation, reply.question_id)
-    item[_SEALED] = {"S": seals.seal(reply.conversation, _json(words), *place)}
+    item[_SEALED] = {"S": seals.seal(reply.conversation, compact_json(words), *place)}
     return item
 
 
@@ -127,7 +128,8 @@ def to_reply(item: Mapping[str, Any], seals: Seals) -> Reply:
     )
 
 
-def _session_place(conversation: str, session_id: str) -> tuple[str, ...]:
+def session_place(conversation: str, session_id: str) -> tuple[str, ...]:
+    """Return the place at which a session's words are sealed, in the table and in the archive."""
     return "session", conversation, session_id
 
 
@@ -160,10 +162,6 @@ def _plain(item: Mapping[str, Any], texts: tuple[str, ...], numbers: tuple[str, 
 def _flag(item: Mapping[str, Any], name: str) -> bool:
     flag: bool = item.get(name, {}).get("BOOL", False)
     return flag
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _known(shape: type, value: Mapping[str, Any]) -> dict[str, Any]:

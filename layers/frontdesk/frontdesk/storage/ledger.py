@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from frontdesk.errors import ConflictError, TransientError, UnopenableError
-from frontdesk.storage.audit import ChainEnds
+from frontdesk.storage.audit import ChainHeads
 from frontdesk.storage.aws import translated
 from frontdesk.storage.items import from_reply, to_reply
 
@@ -56,7 +56,7 @@ class DynamoLedger:
         self._seals = seals
         self._audit = audit
         self._clock = clock
-        self._ends = ChainEnds(audit.head, submit=submit)
+        self._heads = ChainHeads(audit.head, submit=submit)
 
     def find(self, conversation: str, message_ids: Iterable[str]) -> dict[str, Reply]:
         """Return the replies on record, by the id of each of the messages that they answer.
@@ -65,8 +65,8 @@ class DynamoLedger:
         """
         keys = {_reply_key(conversation, message_id): message_id for message_id in message_ids}
         if keys:
-            # Whoever looks for a reply will record one if there is none: meanwhile the end of the chain is read.
-            self._ends.expect(conversation)
+            # Whoever looks for a reply will record one if there is none: meanwhile the head of the chain is read.
+            self._heads.expect(conversation)
         items = self._batch_get(keys)
         leaders = {item["leader"]["S"] for item in items.values() if "leader" in item}
         replies = {key: to_reply(item, self._seals) for key, item in items.items() if "leader" not in item}
@@ -141,9 +141,9 @@ class DynamoLedger:
         ]
         writes: list[Write] = [{"Put": put} for put in puts]
         if trail:
-            known = self._ends.take(conversation)
-            end = self._audit.append(conversation, trail, along_with=writes, head=known, service="ledger")
-            self._ends.keep(conversation, end)
+            known = self._heads.take(conversation)
+            head = self._audit.append(conversation, trail, along_with=writes, head=known, service="ledger")
+            self._heads.keep(conversation, head)
             return
         with translated("ledger"):
             if len(writes) > 1:

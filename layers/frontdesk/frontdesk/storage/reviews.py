@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from frontdesk.errors import ConflictError
 from frontdesk.records import ReviewItem
 from frontdesk.storage.aws import translated
+from frontdesk.storage.compact_json import compact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 OPEN = "open"
 DECISIONS = ("upheld", "dismissed")
+_STATE_INDEX = "state"
 _NAMES = {"#state": "state"}
 _PAGE = 100
 
@@ -27,11 +29,10 @@ _PAGE = 100
 class DynamoReviews:
     """Reads and writes review items. Every method raises `TransientError` or `MisconfiguredError`."""
 
-    def __init__(self, client: DynamoDBClient, table: str, *, state_index: str = "state") -> None:
-        """``state_index`` is the name of the index by state."""
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        """``table`` is the reviews' own."""
         self._client = client
         self._table = table
-        self._state_index = state_index
 
     def open(self, item: ReviewItem) -> bool:
         """Keep ``item`` unless there is one of this record already, decided or not; return whether it was new."""
@@ -54,7 +55,7 @@ class DynamoReviews:
         """Yield the items in ``state``, the oldest first; the index follows the table by moments."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
-            IndexName=self._state_index,
+            IndexName=_STATE_INDEX,
             KeyConditionExpression="#state = :state",
             ExpressionAttributeNames=_NAMES,
             ExpressionAttributeValues={":state": {"S": state}},
@@ -98,7 +99,7 @@ def _from_item(item: ReviewItem) -> dict[str, Value]:
     written: dict[str, Value] = {
         **_key(item.conversation, item.seq),
         "day": {"S": item.day},
-        "rule_ids": {"S": json.dumps(item.rule_ids, ensure_ascii=False, separators=(",", ":"))},
+        "rule_ids": {"S": compact_json(item.rule_ids)},
         "rules_version": {"S": item.rules_version},
         "found_at": {"N": str(item.found_at)},
         "state": {"S": item.state},

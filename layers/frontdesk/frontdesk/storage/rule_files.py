@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from frontdesk.storage.aws import translated
+from frontdesk.storage.aws import code_of, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,28 +36,26 @@ class RuleFile:
 class S3RuleFiles:
     """One object of a bucket with versions."""
 
-    def __init__(self, client: S3Client, bucket: str, key: str = _KEY) -> None:
+    def __init__(self, client: S3Client, bucket: str) -> None:
         """``bucket`` must also be listable: without that right S3 refuses what it would otherwise call absent."""
         self._client = client
         self._bucket = bucket
-        self._key = key
 
     def newest(self, known: str) -> RuleFile | None:
         """Return the file as it is now, ``None`` when its etag is ``known`` still.
 
         Raises `TransientError` or `MisconfiguredError`.
         """
-        request: GetObjectRequestTypeDef = {"Bucket": self._bucket, "Key": self._key}
+        request: GetObjectRequestTypeDef = {"Bucket": self._bucket, "Key": _KEY}
         if known:
             request["IfNoneMatch"] = known
         with translated("rules"):
             try:
                 return _file(self._client.get_object(**request))
             except ClientError as error:
-                name = error.response.get("Error", {}).get("Code", "")
-                if name in _UNCHANGED:
+                if code_of(error) in _UNCHANGED:
                     return None
-                if name in _ABSENT:
+                if code_of(error) in _ABSENT:
                     return RuleFile()
                 raise
 
@@ -67,13 +65,11 @@ class S3RuleFiles:
         Raises `TransientError` or `MisconfiguredError`.
         """
         with translated("rules"):
-            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=self._key)
+            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=_KEY)
             for page in pages:
                 for each in page.get("Versions", []):
-                    if each["Key"] == self._key and not each["IsLatest"]:
-                        yield _file(
-                            self._client.get_object(Bucket=self._bucket, Key=self._key, VersionId=each["VersionId"])
-                        )
+                    if each["Key"] == _KEY and not each["IsLatest"]:
+                        yield _file(self._client.get_object(Bucket=self._bucket, Key=_KEY, VersionId=each["VersionId"]))
 
     def put(self, text: str) -> str:
         """Return the id of the version that ``text`` has become; it is in force from now on.
@@ -83,7 +79,7 @@ class S3RuleFiles:
         with translated("rules"):
             stored = self._client.put_object(
                 Bucket=self._bucket,
-                Key=self._key,
+                Key=_KEY,
                 Body=text.encode(),
                 ContentType="application/yaml; charset=utf-8",
             )

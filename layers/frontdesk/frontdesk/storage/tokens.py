@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # The table's TTL only tidies up: validity is judged by the times above, so it need not be exact.
 _KEPT_S = 86_400
+# TOKEN is a reserved word of DynamoDB's expressions.
+_TOKEN: Mapping[str, str] = {"#token": "token"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +151,6 @@ class DynamoTokenStore:
             )
             return True
         return False
-
-
-# TOKEN is a reserved word of DynamoDB's expressions.
-_TOKEN: Mapping[str, str] = {"#token": "token"}
 
 
 def _key(name: str) -> dict[str, AttributeValueTypeDef]:
