@@ -1,6 +1,6 @@
-"""The two AWS calls of a callback, answered at once, so that a start is measured and not an emulator.
+"""The AWS calls of a callback, answered at once, so that a start is measured and not an emulator.
 
-Secrets Manager's GetSecretValue and SQS's SendMessage in their JSON protocols; signatures are not checked.
+Secrets Manager's GetSecretValue, DynamoDB's GetItem and SQS's SendMessage in their JSON protocols; signatures are not checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AwsStub(LoopbackServer):
-    """Both services at one address. ``calls`` counts what was called, by the operation's name."""
+    """All services at one address. ``calls`` counts what was called, by the operation's name."""
 
     def __init__(self, secrets: Mapping[str, Mapping[str, str]]) -> None:
         """``secrets`` are the values by id."""
@@ -39,4 +39,6 @@ class AwsStub(LoopbackServer):
             return {"MD5OfMessageBody": digest, "MessageId": "5f1b6ef0", "SequenceNumber": "18849496460467696128"}
         if operation == "GetSecretValue" and request["SecretId"] in self._secrets:
             return {"ARN": request["SecretId"], "SecretString": json.dumps(self._secrets[request["SecretId"]])}
+        if operation == "GetItem":
+            return {}
         return None

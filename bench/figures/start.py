@@ -106,6 +106,7 @@ def _functions(lab: Lab, aws_url: str) -> dict[str, Function]:
             "WecomSecret": "wecom",
             "IdentitySecret": "identity",
             "KeyringSecret": "keyring",
+            "CustomerKeys": "customer-keys",
             "Inbox": f"{aws_url}/000000000000/inbox.fifo",
         },
     )

@@ -48,9 +48,14 @@ def create_audit(client: DynamoDBClient) -> None:
     )
 
 
-def dynamo_audit(client: DynamoDBClient, *, clock: Callable[[], float] | None = None) -> DynamoAudit:
-    """Return an audit with seals that show their words."""
-    return DynamoAudit(client, AUDIT, seals=FakeSeals(), chain=chain, clock=clock or FakeClock(NOW))
+def dynamo_audit(
+    client: DynamoDBClient,
+    *,
+    clock: Callable[[], float] | None = None,
+    pause: Callable[[float], None] = lambda _seconds: None,
+) -> DynamoAudit:
+    """Return an audit with seals that show their words, which waits for nothing."""
+    return DynamoAudit(client, AUDIT, seals=FakeSeals(), chain=chain, clock=clock or FakeClock(NOW), pause=pause)
 
 
 def happening(n: int = 1, **differently: object) -> Happening:

@@ -378,8 +378,31 @@ def test_a_condition_of_what_is_written_along_is_a_conflict(client: DynamoDBClie
     assert cancelling.calls == 1
 
 
-def test_a_transaction_that_was_cancelled_for_another_reason_is_tried_again_later(client: DynamoDBClient):
-    cancelling = Cancelling(client, ["ThrottlingError", "None"])
+@pytest.mark.parametrize("reason", ["ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"])
+def test_a_transaction_that_a_busy_table_refused_is_tried_again_after_growing_pauses(
+    client: DynamoDBClient, reason: str
+):
+    pauses: list[float] = []
+    cancelling = Cancelling(client, *([reason, "None"],) * 5)
+
+    dynamo_audit(cancelling, pause=pauses.append).append(CONVERSATION, [happening()])  # type: ignore[arg-type]
+
+    assert cancelling.calls == 6
+    assert all(0.02 <= pause <= 0.02 * 2**n for n, pause in enumerate(pauses))
+    assert len(pauses) == 5
+
+
+def test_a_table_that_stays_busy_is_told_in_the_end(client: DynamoDBClient):
+    cancelling = Cancelling(client, *(["ThrottlingError"],) * 99)
+
+    with pytest.raises(TransientError) as caught:
+        dynamo_audit(cancelling).append(CONVERSATION, [happening()])  # type: ignore[arg-type]
+
+    assert (caught.value.code, cancelling.calls) == ("audit_contended", 8)
+
+
+def test_a_transaction_that_was_cancelled_for_another_reason_is_left_to_a_later_attempt(client: DynamoDBClient):
+    cancelling = Cancelling(client, ["ValidationError", "None"])
 
     with pytest.raises(TransientError):
         dynamo_audit(cancelling).append(CONVERSATION, [happening()])  # type: ignore[arg-type]

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from frontdesk.messages import Outbound
 
 CUT = "\f"
-"""Where `RecordingChannel.compose` cuts an answer into segments."""
+"""Where `RecordingChannel.split` cuts an answer into segments."""
+BOLD = "**"
+"""The only Markdown that `RecordingChannel.render` knows."""
 TWIN_MARK = "\u200b"
 
 
@@ -30,9 +32,13 @@ class RecordingChannel:
         self.shown: list[Outbound] = []
         self.failures: deque[Exception | None] = deque()
 
-    def compose(self, markdown: str) -> tuple[str, ...]:
-        """Return ``markdown`` cut at each `CUT`, blank segments left out."""
-        return tuple(segment for segment in markdown.split(CUT) if segment.strip())
+    def render(self, markdown: str) -> str:
+        """Return ``markdown`` without its `BOLD` marks."""
+        return markdown.replace(BOLD, "")
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """Return ``text`` cut at each `CUT`, blank segments left out."""
+        return tuple(segment for segment in text.split(CUT) if segment.strip())
 
     def distinct(self, text: str, n: int) -> str:
         """Return ``text`` with ``n`` invisible marks."""

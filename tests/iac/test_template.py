@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cfnlint.api import ManualArgs, lint
 
+from frontdesk.protection.customer_keys import LONGEST_WORK_S
 from ops.deployment import ROOT
 from tests.iac.conftest import GIVEN, TEMPLATE, transformed
 
@@ -59,6 +60,7 @@ RIGHTS = {
         ("CallbackLogs", "logs:CreateLogStream logs:PutLogEvents"),
         ("Inbox", "sqs:SendMessage"),
         ("WecomSecret IdentitySecret KeyringSecret", "secretsmanager:GetSecretValue"),
+        ("CustomerKeys", "dynamodb:GetItem if ForAllValues:StringEquals dynamodb:LeadingKeys #keyring"),
     },
     "ResponderRole": {
         ("ResponderLogs", "logs:CreateLogStream logs:PutLogEvents"),
@@ -680,3 +682,7 @@ def test_the_documented_resources_have_their_documented_names(source: dict[str, 
     names |= {"AuditorRole", "ReviewerRole"}
     assert names <= set(source["Resources"])
     assert (ROOT / "samconfig.toml").is_file()
+
+
+def test_an_erasure_waits_for_longer_than_the_responder_may_work(source: dict[str, Any]) -> None:
+    assert source["Resources"]["ResponderFunction"]["Properties"]["Timeout"] <= LONGEST_WORK_S

@@ -128,7 +128,7 @@ def test_another_instance_sends_the_same_body(platform: Platform):
 def test_an_endless_answer_is_composed_from_its_beginning(platform: Platform):
     channel = WecomOutbound(api_for(platform))
 
-    segments = channel.compose("字" * 200_000)
+    segments = channel.split(channel.render("字" * 200_000))
 
     assert "".join(segments) == "字" * 30_000
 
@@ -144,7 +144,7 @@ def test_a_twin_that_looks_the_same_is_shown_as_well(platform: Platform):
 def test_every_part_of_a_long_answer_is_shown_whole_and_in_order(platform: Platform):
     channel = WecomOutbound(api_for(platform))
     markdown = "\n\n".join(f"## 第 {n} 节\n\n" + "这是**很长**的一句话。" * 40 for n in range(5))
-    segments = channel.compose(markdown)
+    segments = channel.split(channel.render(markdown))
     for segment in segments:
         channel.deliver(outbound(text=segment), deadline=time.monotonic() + WITHIN_S)
 

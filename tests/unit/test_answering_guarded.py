@@ -11,7 +11,7 @@ import pytest
 
 from frontdesk.conversation.answering import MAX_SEGMENTS, Result
 from frontdesk.conversation.session import chat_id
-from frontdesk.errors import ErasedError, MisconfiguredError, TransientError, UnopenableError
+from frontdesk.errors import ConflictError, ErasedError, MisconfiguredError, TransientError, UnopenableError
 from frontdesk.messages import Action, Choice, Field, Kind, Pause, Received
 from tests.factories import CONVERSATION, NOW_MS, SENTENCES, model_answer, received
 from tests.fakes.channel import CUT
@@ -188,6 +188,24 @@ def test_what_was_blocked_is_sent_on_after_a_crash_and_still_counts_as_blocked()
     assert desk.read == [SENTENCE]
 
 
+def test_the_rules_judge_what_the_customer_reads_not_the_marks_around_it():
+    desk = guarded(model_answer(text="这个商品的底**价**是八折"), answers={"底价": Action.BLOCK})
+
+    desk.answer(said("1"))
+
+    assert desk.read == [SENTENCE]
+
+
+def test_the_model_cannot_be_asked_again_for_what_was_blocked():
+    desk = guarded(model_answer(text="底价是八折"), answers={"底价": Action.BLOCK})
+
+    desk.answer(said("1"))
+    desk.answer(said("2", "用拼音再说一遍"))
+
+    first, second = desk.model.questions
+    assert first.chat_id != second.chat_id
+
+
 # -- the audit -------------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +217,15 @@ def test_an_answer_that_nothing_changed_is_one_record_with_its_model():
     (happening,) = audited(desk)
     assert (happening.kind, happening.actor, happening.after) == ("generated", MODEL, "已发货。")
     assert (happening.about, happening.before) == ("1", "")
+
+
+def test_what_the_model_wrote_is_kept_beside_what_it_looks_like():
+    desk = guarded(model_answer(text="已**发货**。"))
+
+    desk.answer(said("1"))
+
+    (happening,) = audited(desk)
+    assert (happening.before, happening.after) == ("已**发货**。", "已发货。")
 
 
 def test_every_change_to_an_answer_is_a_record_of_its_own_in_order():
@@ -320,3 +347,44 @@ def test_what_never_opens_becomes_a_dead_letter_and_the_customer_hears_the_apolo
     desk.ledger.find = closed  # type: ignore[method-assign]
     assert results(desk, said("1", attempt=5, last_attempt=True)) == [Result.DEAD]
     assert desk.read == [SENTENCES.fallback]
+
+
+# -- what others do meanwhile ----------------------------------------------------------------------------------------
+
+
+def test_an_answer_whose_record_was_erased_while_it_was_sent_is_not_asked_for_again():
+    desk = guarded(model_answer(text=f"一{CUT}二"))
+
+    def gone(reply: Any, sent: int) -> None:
+        raise ConflictError("ledger: somebody else was first", code="ledger_conflict")
+
+    desk.ledger.mark_sent = gone  # type: ignore[method-assign]
+
+    assert results(desk, said("1")) == [Result.ANSWERED]
+    assert desk.read == ["一", "二"]
+    assert len(desk.model.questions) == 1
+
+
+def test_a_placeholder_the_model_has_seen_never_means_something_else_later():
+    desk = guarded(private=("李雷", PHONE))
+    desk.answer(said("1"))
+    desk.model.script.append(TransientError("busy"))
+
+    assert results(desk, said("2", PHONE, attempt=5, last_attempt=True)) == [Result.DEAD]
+    desk.answer(said("3", "李雷"))
+
+    assert desk.model.questions[-1].text == "[数据2]"
+    assert desk.session.placeholders == (("[数据1]", PHONE), ("[数据2]", "李雷"))
+
+
+def test_placeholders_that_cannot_be_kept_do_not_change_what_becomes_of_the_message(caplog: Any):
+    desk = guarded(private=(PHONE,))
+    desk.answer(said("1"))
+    desk.model.script.append(TransientError("busy"))
+
+    def closed(session: Any) -> Any:
+        raise TransientError("sessions failed", code="sessions_failed")
+
+    desk.sessions.save = closed  # type: ignore[method-assign]
+    assert results(desk, said("2", PHONE, attempt=5, last_attempt=True)) == [Result.DEAD]
+    assert "placeholders not kept" in caplog.messages

@@ -24,3 +24,25 @@ def test_a_companys_own_pattern_is_masked_as_soon_as_its_rules_are_in_force():
 
     assert masked.text == "工单 [工单号1]"
     assert masking.unmask("已处理[工单号1]", masked.placeholders) == "已处理GD123456"
+
+
+def test_what_is_said_waits_for_no_newer_rules():
+    clock, files = FakeClock(), InMemoryRuleFiles()
+    rules = CurrentRules(files=files, clock=clock, on_broken=lambda *_: None)
+    files.put(RULES % 1)
+    rules.current()
+    files.put(RULES % 2)
+    clock.advance(60)
+
+    assert rules.judge_answer("").rules_version == "1"
+    CurrentMasking(rules).unmask("", ())
+    assert rules.loaded().version == "1"
+    assert rules.judge_question("").rules_version == "2"
+
+
+def test_an_answer_is_judged_even_before_any_rules_were_read():
+    files = InMemoryRuleFiles()
+    files.put(RULES % 1)
+    rules = CurrentRules(files=files, clock=FakeClock(), on_broken=lambda *_: None)
+
+    assert rules.judge_answer("").rules_version == "1"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from frontdesk.errors import ConflictError, ErasedError, FrontdeskError, TransientError, UnopenableError
-from frontdesk.protection.customer_keys import KEEP_S, CustomerKeys, KeyKeeping
+from frontdesk.protection.customer_keys import KEEP_S, LONGEST_WORK_S, CustomerKeys, KeyKeeping
 from frontdesk.protection.sealing import Keyring, key_id_of
 from frontdesk.records import CustomerKey
 from tests.fakes.clock import FakeClock
@@ -27,7 +27,7 @@ RING = Keyring.read({"current": "k2", "keys": KEYS})
 LIN, WU = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "11112222333344445555666677778888"
 PLACE = ("session", LIN, "1700000000000-ab12")
 NOW = 1_700_000_000
-WAIT = 2 * int(KEEP_S)
+WAIT = int(LONGEST_WORK_S + KEEP_S)
 
 
 class Desk:

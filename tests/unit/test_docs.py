@@ -156,11 +156,7 @@ class TestSettings:
 
     @pytest.mark.parametrize(
         "function",
-        [
-            name
-            for name, resource in template()["Resources"].items()
-            if resource["Type"] == "AWS::Serverless::Function"
-        ],
+        [name for name, resource in template()["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"],
     )
     def test_every_variable_of_a_function_is_in_its_row(self, function: str) -> None:
         part = section("## What each function is given")

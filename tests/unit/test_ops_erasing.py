@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from frontdesk.records import AuditRecord, Happening
 
 RING = Keyring.read("0123456789abcdeffedcba9876543210")
-WAIT_S = 60
+WAIT_S = 150
 
 
 class Shelf:
@@ -170,7 +170,7 @@ def test_the_key_is_destroyed_only_when_no_process_can_use_it_any_more():
 
     assert house.clock.now == NOW + WAIT_S
     assert house.shelves[0].things[CONVERSATION] == []
-    assert any("Waiting 60 s" in line for line in house.said)
+    assert any("Waiting 150 s" in line for line in house.said)
 
 
 def test_a_person_who_writes_again_is_a_new_one():

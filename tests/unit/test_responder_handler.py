@@ -6,6 +6,7 @@ import json
 import runpy
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +160,22 @@ def test_what_does_not_open_waits_for_its_key_and_harms_nobody(function: Functio
 
     assert failed == [item(2)]
     assert function.waits == {"receipt-2": wait_s}
+    assert function.desk.read == ["答：1\n3"]
+
+
+def test_a_keyring_that_cannot_be_read_again_keeps_nobody_else_waiting(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+):
+    deployed = function.deployed()
+
+    def read(record: Any) -> Any:
+        if record["messageId"] == item(2):
+            raise TransientError("secretsmanager could not be reached", code="secretsmanager_unreachable")
+        return deployed.read(record)
+
+    monkeypatch.setattr(bootstrap, "responder", lambda: replace(deployed, read=read))
+    assert function(record(1), record(2, attempt=2), record(3)) == [item(2)]
+    assert function.waits == {"receipt-2": 15}
     assert function.desk.read == ["答：1\n3"]
 
 

@@ -34,6 +34,7 @@ CALLBACK = {
     "WECOM_SECRET_ARN": SECRET_ARN,
     "IDENTITY_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:identity-AbCdEf",
     "KEYRING_SECRET_ARN": KEYRING_ARN,
+    "CUSTOMER_KEYS_TABLE": "customer-keys",
 }
 RESPONDER = {
     "WECOM_CORP_ID": "ww0a1b2c3d4e5f6a7b",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -335,3 +337,19 @@ class TestMetrics:
         emit_metrics("wecom_app", {"ResponseTime": range(1, samples + 1)})
         values = [value for line in emitted(capsys) for value in line["ResponseTime"]]
         assert values == list(range(1, samples + 1))
+
+
+def test_threads_that_count_at_the_same_time_do_not_mix_their_lines(capsys: pytest.CaptureFixture[str]):
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for each in [pool.submit(emit_metrics, f"channel-{n % 2}", {f"Count{n % 2}": [n]}) for n in range(400)]:
+                each.result()
+    finally:
+        sys.setswitchinterval(switch)
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 400
+    assert all(set(line) == {"_aws", "channel", f"Count{line['channel'][-1]}"} for line in lines)
+    assert sorted(value for line in lines for value in line[f"Count{line['channel'][-1]}"]) == list(range(400))

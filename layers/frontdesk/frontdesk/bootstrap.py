@@ -43,9 +43,11 @@ def reception() -> Reception:
     from frontdesk.channels.wecom_app import CHANNEL, WecomAppCallback
     from frontdesk.conversation.reception import Reception
     from frontdesk.protection.identity import Pseudonyms
-    from frontdesk.protection.sealing import Keyring
+    from frontdesk.errors import TransientError
+    from frontdesk.protection.sealing import Keyring, verify_keyring
     from frontdesk.settings import CallbackSecrets, CallbackSettings
     from frontdesk.storage.inbox import SqsInbox, queue_service
+    from frontdesk.storage.keyring_checks import dynamodb_service, read_checks
     from frontdesk.storage.secrets import read_secret, secrets_manager
     from frontdesk.storage.signed import pool
     from frontdesk.storage.sigv4 import Credentials
@@ -61,6 +63,14 @@ def reception() -> Reception:
         read_secret(vault, settings.identity_secret_arn, "identity"),
     )
     keyring = Keyring.read(read_secret(vault, settings.keyring_secret_arn, "keyring").get("SM4_KEYRING"))
+    dynamodb = dynamodb_service(
+        os.environ, arn=settings.keyring_secret_arn, region=settings.region, credentials=credentials, http=http
+    )
+    try:
+        verify_keyring(keyring, read_checks(dynamodb, settings.customer_keys_table))
+    except TransientError as error:
+        # A table that cannot be reached must not close the door; whoever opens the message checks again.
+        _log.warning("keyring not checked", exc_info=error, extra={"code": error.code})
     sqs = queue_service(settings.inbox_url, region=settings.region, credentials=credentials, http=http)
     envelope = Envelope(
         token=secrets.token,
@@ -186,7 +196,10 @@ def _rules(bucket: str) -> CurrentRules:
         _log.error("rule out of time", extra={"code": "rule_timeout", "rule_id": rule_id})
         telemetry.emit_metrics("system", {"RulesInvalid": [1]})
 
-    return CurrentRules(files=S3RuleFiles(aws.s3(), bucket), clock=time.time, on_broken=broken, on_timeout=late)
+    files = S3RuleFiles(aws.s3_at_once(), bucket)
+    rules = CurrentRules(files=files, clock=time.time, on_broken=broken, on_timeout=late)
+    rules.current()  # read while the function initialises, not while a customer waits
+    return rules
 
 
 @cache

@@ -128,9 +128,9 @@ class Happening:
 
     ``kind`` is generated, filtered, tagged, unmasked, truncated, said (a sentence of the machine's own), interim,
     fallback, handoff; and of people's acts shown, erased, exported, reviewed, resealed, rotated, retired or rules.
-    ``actor`` is ``fastgpt:<app id>@<host>``,
-    ``rule:<rule id>@<rules version>``, ``frontdesk`` or ``operator:<name>``. ``about`` is the id of the question.
-    ``before`` and ``after`` are words, kept sealed; ``details`` are codes and ids, kept readable.
+    ``actor`` is ``fastgpt:<app id>@<host>``, ``rule:<rule id>@<rules version>``, ``frontdesk`` or
+    ``operator:<name>``. ``about`` is the id of the question. ``before`` and ``after`` are words, kept sealed;
+    ``details`` are codes and ids, kept readable.
     """
 
     kind: str

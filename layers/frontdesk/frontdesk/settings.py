@@ -130,6 +130,7 @@ class CallbackSettings:
     wecom_secret_arn: str
     identity_secret_arn: str
     keyring_secret_arn: str
+    customer_keys_table: str
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
@@ -142,6 +143,7 @@ class CallbackSettings:
             wecom_secret_arn=reader.text("WECOM_SECRET_ARN"),
             identity_secret_arn=reader.text("IDENTITY_SECRET_ARN"),
             keyring_secret_arn=reader.text("KEYRING_SECRET_ARN"),
+            customer_keys_table=reader.text("CUSTOMER_KEYS_TABLE"),
         )
         reader.done()
         return settings

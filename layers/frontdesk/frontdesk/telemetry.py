@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "Frontdesk"
 LOGGER_NAME = "frontdesk"
+_one_line_at_a_time = threading.Lock()  # all instances of Powertools' Metrics share one set
 _MILLISECONDS = frozenset({"FirstResponseTime", "ResponseTime", "ModelTime"})
 # Ids and times by design. A message id has 19 digits and can pass for a bank card.
 _AS_THEY_ARE = frozenset(
@@ -126,13 +128,14 @@ def emit_metrics(channel: str, values: Mapping[str, Iterable[float]]) -> None:
 
     Counts are given as samples too, one a unit of work. Metrics without a sample are left out.
     """
-    metrics = Metrics(namespace=NAMESPACE)
-    metrics.set_default_dimensions()
-    metrics.clear_metrics()
-    metrics.add_dimension("channel", channel)
-    for name, samples in values.items():
-        unit = MetricUnit.Milliseconds if name in _MILLISECONDS else MetricUnit.Count
-        for sample in samples:
-            metrics.add_metric(name=name, unit=unit, value=sample)
-    if metrics.metric_set:  # Powertools has written full sets by itself
-        metrics.flush_metrics()
+    with _one_line_at_a_time:
+        metrics = Metrics(namespace=NAMESPACE)
+        metrics.set_default_dimensions()
+        metrics.clear_metrics()
+        metrics.add_dimension("channel", channel)
+        for name, samples in values.items():
+            unit = MetricUnit.Milliseconds if name in _MILLISECONDS else MetricUnit.Count
+            for sample in samples:
+                metrics.add_metric(name=name, unit=unit, value=sample)
+        if metrics.metric_set:  # Powertools has written full sets by itself
+            metrics.flush_metrics()

@@ -27,9 +27,13 @@ class WecomOutbound:
         self._api = api
         self._duplicate_window_s = duplicate_window_s
 
-    def compose(self, markdown: str) -> tuple[str, ...]:
-        """Return ``markdown``, or the first 30,000 characters of it, as text messages; none for a blank text."""
-        return tuple(wecom_text.split(wecom_text.render(markdown[:_MOST_CHARACTERS])))
+    def render(self, markdown: str) -> str:
+        """Return ``markdown``, or the first 30,000 characters of it, as a WeCom text shows it."""
+        return wecom_text.render(markdown[:_MOST_CHARACTERS])
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """Return a rendered ``text`` as text messages; none for a blank one."""
+        return tuple(wecom_text.split(text))
 
     def distinct(self, text: str, n: int) -> str:
         """Return ``text`` made different from its ``n`` earlier twins, without a visible change."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -214,8 +214,9 @@ class Answering:
         if session.pending is not None:
             meaning = resolve(session.pending, text)
             if isinstance(meaning, StillPending):
-                progress.trail.add("said", FRONTDESK, after=meaning.text, sentence="choices")
-                self._record_said(step, progress, "choices", meaning.text, pending=meaning.pending)
+                words = self._channel.render(meaning.text)
+                progress.trail.add("said", FRONTDESK, after=words, sentence="choices")
+                self._record_said(step, progress, "choices", words, pending=meaning.pending)
                 return
             if isinstance(meaning, Abandoned):
                 session = progress.session = replace(session, chat_no=session.chat_no + 1)
@@ -234,8 +235,10 @@ class Answering:
             self._record(step, progress, "fallback", self._sentences.fallback)
             return
         pending = Pending(answer.pause) if answer.pause else None
-        words = "\n\n".join(part for part in (answer.text, offer(pending) if pending else "") if part)
-        progress.trail.add("generated", self._model.identity, after=words)
+        written = "\n\n".join(part for part in (answer.text, offer(pending) if pending else "") if part)
+        # The rules have to judge what the customer reads: marks inside a word would hide it from them.
+        words = self._channel.render(written)
+        progress.trail.add("generated", self._model.identity, before=written if written != words else "", after=words)
         kind = "choices" if pending else "answer"
         self._record_said(step, progress, kind, words, pending=pending, confidence=answer.confidence)
 
@@ -253,8 +256,8 @@ class Answering:
         session = progress.session
         assert session is not None  # noqa: S101  # for the type checker: `_compose` set it
         said = self._guard.say(words, session.placeholders, progress.trail)
-        if said.stopped and pending:
-            # The customer does not see what the model waits for, so the next question starts afresh.
+        if said.stopped:
+            # The model would remember what the customer must not read, and wait for what they did not see.
             progress.session = replace(session, chat_no=session.chat_no + 1)
             pending = None
         self._record(step, progress, said.stopped or kind, said.text, pending=pending, confidence=confidence)
@@ -320,7 +323,7 @@ class Answering:
         progress.reply = reply
 
     def _segments(self, inbound: Inbound, words: str, trail: Trail) -> tuple[str, ...]:
-        segments = self._channel.compose(words)
+        segments = self._channel.split(words)
         if not segments:
             raise TransientError("the answer has nothing that can be shown", code="answer_invisible")
         if len(segments) > MAX_SEGMENTS:
@@ -340,7 +343,8 @@ class Answering:
             outbound = Outbound(channel=reply.channel, recipient=reply.recipient, text=reply.segments[number])
             self._channel.deliver(outbound, deadline=deadline)
             progress.seen(self._now_ms())
-            self._ledger.mark_sent(reply, number + 1)
+            with suppress(ConflictError):  # the record is gone: its customer was erased meanwhile
+                self._ledger.mark_sent(reply, number + 1)
         if not reply.complete:
             reached(
                 "sent",
@@ -426,6 +430,7 @@ class Answering:
         if dying and progress.reply is None and step.task is not Task.WELCOME and not isinstance(error, ConflictError):
             # (A conflict means that another worker has a reply on record, and sends it.)
             self._apologise(dying[0].inbound, progress, deadline)
+            self._keep_placeholders(dying[0].inbound, progress)
         wait_s = error.retry_after_s if isinstance(error, TransientError) else 0.0
         return [
             self._outcome(each, Result.DEAD, progress, code)
@@ -449,6 +454,19 @@ class Answering:
             self._say(first, text, progress, deadline)
         except Exception as error:  # noqa: BLE001  # the outermost line of this conversation's work
             log.error("fallback not sent", exc_info=error, extra=name_of(first))
+
+    def _keep_placeholders(self, first: Inbound, progress: _Progress) -> None:
+        """Save what the model was given in place of personal data, though it did not answer.
+
+        It remembers the chat: the same placeholder must not mean something else in it.
+        """
+        session = progress.session
+        if session is None or not session.version or not session.placeholders:
+            return
+        try:
+            self._sessions.save(session)
+        except Exception as error:  # noqa: BLE001  # the outermost line of this conversation's work
+            log.warning("placeholders not kept", exc_info=error, extra=name_of(first))
 
     def _outcome(self, received: Received, result: Result, progress: _Progress, code: str = "") -> Outcome:
         start = received.inbound.received_at_ms

@@ -90,8 +90,11 @@ class Masking(Protocol):
 class Channel(Protocol):
     """The way out to the customer."""
 
-    def compose(self, markdown: str) -> tuple[str, ...]:
-        """Return ``markdown`` as messages of this channel, none for an empty text."""
+    def render(self, markdown: str) -> str:
+        """Return ``markdown`` as the customer will read it."""
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """Return a rendered ``text`` as messages of this channel, none for a blank one."""
 
     def distinct(self, text: str, n: int) -> str:
         """Return ``text`` made different from its ``n`` earlier twins, without a visible change."""

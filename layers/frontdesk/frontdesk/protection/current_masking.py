@@ -22,4 +22,4 @@ class CurrentMasking:
 
     def unmask(self, text: str, known: Placeholders) -> str:
         """Return ``text`` with each placeholder replaced by what it stands for."""
-        return self._rules.current().masker.unmask(text, known)
+        return self._rules.loaded().masker.unmask(text, known)

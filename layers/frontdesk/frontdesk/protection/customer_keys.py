@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from frontdesk.protection.sealing import Keyring
 
 KEEP_S = 30.0
+LONGEST_WORK_S = 120.0  # the responder's time limit: so long it may hold what it read before a key was retired
 KEPT_CONVERSATIONS = 1_000
 _ID_BYTES = 6
 _DIGEST_CHARACTERS = 32
@@ -175,10 +176,13 @@ class KeyKeeping:
     """
 
     def __init__(self, *, keyring: Keyring, store: WrappedKeys, keep_s: float = KEEP_S) -> None:
-        """Take ``keep_s`` as `CustomerKeys` does: for so long it may seal with a retired key; twice that is waited."""
+        """Take ``keep_s`` as `CustomerKeys` does: for so long it may seal with a retired key.
+
+        Before keys are destroyed that is waited, and as long as work that has begun may take.
+        """
         self._keyring = keyring
         self._store = store
-        self._wait_s = 2 * keep_s
+        self._wait_s = LONGEST_WORK_S + keep_s
 
     def retire(self, conversation: str, now: int) -> CustomerKey | None:
         """Return the keys with a fresh current one, the others retired at ``now``; none when there never was a key.

@@ -86,8 +86,13 @@ class RuleSet:
         on_timeout: Callable[[str], None] = _nobody,
         clock: Callable[[], float] = time.thread_time,
     ) -> RuleSet:
-        """Return the rules that ``text`` writes down. Raises `RulesError` with every problem."""
-        return cls(read_rule_file(text), on_timeout=on_timeout, clock=clock)
+        """Return the rules that ``text`` writes down. Raises `RulesError` with every problem, and nothing else."""
+        try:
+            return cls(read_rule_file(text), on_timeout=on_timeout, clock=clock)
+        except RulesError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a fault in a parser is a bad file, and must not stop an answer
+            raise RulesError([f"reading the file ended in {type(error).__name__}"]) from None
 
     def judge_question(self, text: str) -> Verdict:
         """Return what the rules say of the customer's words."""
@@ -242,8 +247,12 @@ class CurrentRules:
         return self.current().judge_question(text)
 
     def judge_answer(self, text: str) -> Verdict:
-        """Return what the rules in force say of the whole of an answer."""
-        return self.current().judge_answer(text)
+        """Return what the rules in force say of the whole of an answer, which waits for no newer ones."""
+        return self.loaded().judge_answer(text)
+
+    def loaded(self) -> RuleSet:
+        """Return the rules as they were last read; reads them only when they never were."""
+        return self._rules or self.current()
 
     def _read_again(self) -> RuleSet:
         """Return the rules in force after looking for newer ones."""

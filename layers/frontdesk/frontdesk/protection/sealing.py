@@ -262,17 +262,17 @@ def check_keyring(keyring: Keyring, store: KeyChecks) -> None:
     Raises `SettingsError` naming each key id that is lacking or has another key. Nothing is added to ``store`` then.
     """
     stored = store.checks()
+    verify_keyring(keyring, stored)
+    added = {key_id: keyring.check_token(key_id) for key_id in keyring.ids if key_id not in stored}
+    kept = {key_id: store.add_check(key_id, token) for key_id, token in added.items()}
+    verify_keyring(keyring, {key_id: token for key_id, token in kept.items() if token != added[key_id]})
+
+
+def verify_keyring(keyring: Keyring, checks: Mapping[str, str]) -> None:
+    """Raise `SettingsError` naming each key id of ``checks`` that the ring lacks or has another key under."""
     problems = [
-        problem for key_id, token in sorted(stored.items()) if (problem := _problem_with(keyring, key_id, token))
+        problem for key_id, token in sorted(checks.items()) if (problem := _problem_with(keyring, key_id, token))
     ]
-    if not problems:
-        for key_id in keyring.ids:
-            if key_id in stored:
-                continue
-            added = keyring.check_token(key_id)
-            kept = store.add_check(key_id, added)
-            if kept != added and (problem := _problem_with(keyring, key_id, kept)):
-                problems.append(problem)
     if problems:
         raise SettingsError(problems)
 

@@ -17,6 +17,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import Enum, auto
+from random import uniform
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from zlib import crc32
 
@@ -46,7 +48,17 @@ MOST_AT_ONCE = 12
 _TEXTS = ("conversation", "day", "kind", "actor", "about", "sealed", "previous", "hash")
 _PAGE = 500
 _TRIES = 8
+_SHORTEST_PAUSE_S = 0.02
+_PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _READERS = 10  # as many as one batch has conversations
+
+
+class _Outcome(Enum):
+    """What became of a transaction."""
+
+    WRITTEN = auto()
+    LATE = auto()  # somebody else is the chain's end now
+    REFUSED = auto()  # DynamoDB was busy, with the same items or in all
 
 
 class Chain(Protocol):
@@ -138,13 +150,15 @@ class DynamoAudit(DynamoAuditRecords):
         clock: Callable[[], float] = time.time,
         day_index: str = "day",
         retention_days: int = 180,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``clock`` returns epoch seconds; ``retention_days`` is how long the export is kept."""
+        """``clock`` returns epoch seconds; ``retention_days`` is how long the export is kept; ``pause`` waits."""
         super().__init__(client, table, day_index=day_index)
         self._seals = seals
         self._chain = chain
         self._clock = clock
         self._retention_days = retention_days
+        self._pause = pause
 
     def head(self, conversation: str) -> Head:
         """Return the end of the conversation's chain as it is now."""
@@ -203,15 +217,20 @@ class DynamoAudit(DynamoAuditRecords):
         while len(happenings) > MOST_AT_ONCE:
             head = self.append(conversation, happenings[:MOST_AT_ONCE], head=head, service=service)
             happenings = happenings[MOST_AT_ONCE:]
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             writes, end = self.puts(conversation, happenings, head or self.head(conversation))
-            if self._written([*along_with, *writes], first=len(along_with), service=service):
+            outcome = self._write([*along_with, *writes], first=len(along_with), service=service)
+            if outcome is _Outcome.WRITTEN:
                 return end
+            if outcome is _Outcome.REFUSED:
+                # botocore does not repeat a cancelled transaction, and an answer that was paid for hangs on it.
+                longest_s = _SHORTEST_PAUSE_S * 2**attempt
+                self._pause(uniform(_SHORTEST_PAUSE_S, longest_s))  # noqa: S311  # jitter
             head = None
-        raise TransientError("the end of the chain kept moving", code="audit_contended")
+        raise TransientError("the transaction never came through", code="audit_contended")
 
-    def _written(self, writes: Sequence[Write], *, first: int, service: str) -> bool:
-        """Return true when ``writes`` are done, and false when those of the audit, from ``first`` on, came too late.
+    def _write(self, writes: Sequence[Write], *, first: int, service: str) -> _Outcome:
+        """Return what became of ``writes``, those of the audit from ``first`` on.
 
         A transaction whose answer got lost is repeated by botocore under the same token, and done once.
         """
@@ -220,11 +239,14 @@ class DynamoAudit(DynamoAuditRecords):
                 self._client.transact_write_items(TransactItems=writes)
             except self._client.exceptions.TransactionCanceledException as error:
                 reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
-                late = "ConditionalCheckFailed" in reasons[first:] or "TransactionConflict" in reasons
-                if late and "ConditionalCheckFailed" not in reasons[:first]:
-                    return False
+                if "ConditionalCheckFailed" in reasons[:first]:
+                    raise
+                if "ConditionalCheckFailed" in reasons[first:]:
+                    return _Outcome.LATE
+                if _PASSING.intersection(reasons):
+                    return _Outcome.REFUSED
                 raise
-        return True
+        return _Outcome.WRITTEN
 
     def opened(self, record: AuditRecord) -> tuple[str, str]:
         """Return the words before and after; raises `UnopenableError`, or `ErasedError` after an erasure."""

@@ -25,6 +25,7 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=20,
 )
+_AT_ONCE = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 _CONFLICTS = frozenset(
     {
         "ConditionalCheckFailedException",
@@ -54,6 +55,11 @@ def dynamodb() -> DynamoDBClient:
 def s3() -> S3Client:
     """Return an S3 client."""
     return boto3.client("s3", config=_CONFIG)
+
+
+def s3_at_once() -> S3Client:
+    """Return an S3 client that gives up within two seconds: for what somebody waits for and can do without."""
+    return boto3.client("s3", config=_AT_ONCE)
 
 
 def sqs() -> SQSClient:

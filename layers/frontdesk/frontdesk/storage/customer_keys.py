@@ -16,6 +16,7 @@ from frontdesk.errors import ConflictError, TransientError
 from frontdesk.records import CustomerKey
 from frontdesk.storage.aws import translated
 from frontdesk.storage.compact_json import compact_json
+from frontdesk.storage.keyring_checks import KEYRING, checks_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef as Value
 
 # No conversation's digest begins so.
-KEYRING = "#keyring"
 # Functions that start together mostly add the same check, so the first of them ends the race for all.
 _TRIES = 10
 
@@ -68,7 +68,7 @@ class DynamoCustomerKeys:
 
     def checks(self) -> dict[str, str]:
         """Return the check token of each ring key id that has one."""
-        return _checks(self._item(KEYRING))
+        return checks_in(self._item(KEYRING))
 
     def add_check(self, key_id: str, token: str) -> str:
         """Return the check that is stored for ``key_id``: ``token``, or the earlier one when somebody was first."""
@@ -81,7 +81,7 @@ class DynamoCustomerKeys:
     def _change_checks(self, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
         for _ in range(_TRIES):
             item = self._item(KEYRING)
-            before = _checks(item)
+            before = checks_in(item)
             after = change(before)
             if after == before:
                 return after
@@ -144,8 +144,3 @@ def _to_key(item: Mapping[str, Any]) -> CustomerKey:
         destroyed=tuple((key_id, at, by) for key_id, at, by in json.loads(item["destroyed"]["S"])),
         version=int(item["version"]["N"]),
     )
-
-
-def _checks(item: Mapping[str, Any]) -> dict[str, str]:
-    checks: dict[str, str] = json.loads(item["checks"]["S"]) if item else {}
-    return checks

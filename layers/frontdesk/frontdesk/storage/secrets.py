@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from frontdesk.errors import SettingsError
-from frontdesk.storage.signed import SignedJson
+from frontdesk.storage.signed import SignedJson, regional_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,18 +16,14 @@ if TYPE_CHECKING:
     from frontdesk.storage.signed import JsonService
     from frontdesk.storage.sigv4 import Credentials
 
-_SUFFIX = {"aws-cn": "amazonaws.com.cn"}
-
 
 def secrets_manager(
     environ: Mapping[str, str], *, arn: str, region: str, credentials: Credentials, http: urllib3.PoolManager
 ) -> SignedJson:
-    """Return the regional Secrets Manager: the partition in ``arn`` tells its domain, AWS_ENDPOINT_URL overrides it."""
-    partition = arn.split(":")[1] if arn.count(":") >= 5 else "aws"
-    regional = f"https://secretsmanager.{region}.{_SUFFIX.get(partition, 'amazonaws.com')}/"
+    """Return the regional Secrets Manager, in the partition of ``arn``."""
     return SignedJson(
         service="secretsmanager",
-        url=environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or environ.get("AWS_ENDPOINT_URL") or regional,
+        url=regional_url(environ, "secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", arn=arn, region=region),
         version="1.1",
         region=region,
         credentials=credentials,

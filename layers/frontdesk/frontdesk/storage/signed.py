@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from frontdesk.storage.sigv4 import Credentials
 
+_SUFFIX = {"aws-cn": "amazonaws.com.cn"}
 _CONNECT_TIMEOUT_S = 1.0
 _ATTEMPT_TIMEOUT_S = 1.5  # connecting and waiting for the answer, together
 # Two repeats with jitter still end within WeCom's five seconds: 3 x (connect and read) + waits. All calls made
@@ -43,6 +44,16 @@ _PASSING = (
     "InternalFailure",
     "InternalError",
 )
+
+
+def regional_url(environ: Mapping[str, str], service: str, override: str, *, arn: str, region: str) -> str:
+    """Return where ``service`` answers in ``region``: the partition in ``arn`` tells its domain.
+
+    AWS_ENDPOINT_URL and the service's own variable, called ``override``, come before that.
+    """
+    partition = arn.split(":")[1] if arn.count(":") >= 5 else "aws"
+    regional = f"https://{service}.{region}.{_SUFFIX.get(partition, 'amazonaws.com')}/"
+    return environ.get(override) or environ.get("AWS_ENDPOINT_URL") or regional
 
 
 class JsonService(Protocol):
