@@ -93,7 +93,7 @@ def measure(_lab: Lab) -> list[Row]:
             "  ordinary talk, the packaged rules",
             "packaged",
             "",
-            "with their regular expressions, each tried on two forms",
+            "with their regular expressions, each tried on three forms",
         ),
         row(
             "  making them ready",

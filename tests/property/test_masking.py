@@ -66,7 +66,7 @@ def test_what_has_a_placeholder_keeps_it(texts: list[str]) -> None:
     assert len(set(names)) == len(names)
 
 
-@given(PHONES, st.sampled_from(["", " ", "-", "　", "－", "."]), st.booleans(), st.booleans())
+@given(PHONES, st.sampled_from(["", " ", "-", "　", "－", ".", "_", "--", "\n"]), st.booleans(), st.booleans())
 def test_a_mobile_number_never_reaches_the_model(phone: str, joint: str, wide: bool, spoken: bool) -> None:  # noqa: FBT001
     written = joint.join((phone[:3], phone[3:7], phone[7:]))
     if wide:
@@ -96,6 +96,9 @@ HOSTILE = [
     "1\u200b",
     "138 ",
     "1-",
+    "1\n",
+    "138/",
+    "1_*~",
     "一",
     "一，",
     "13812345678 ",
@@ -107,6 +110,8 @@ HOSTILE = [
     "a-1",
     "[手机号",
     "[手机号1",
+    "[手机号1、",
+    "（手机号1后",
     "[ ",
     "路",
     "路1号",
@@ -189,4 +194,4 @@ def test_no_rule_repeats_a_repetition_without_end() -> None:
                 nested.add((name, pattern))
     assert seen > 12
     assert {name for name, _ in nested} == {"_runs"}
-    assert not any(re.fullmatch(r"[0-9\u200b]", separator) for separator in " ,.-")
+    assert not any(re.fullmatch(r"[0-9\u200b]", separator) for separator in " ,.-_/*~\n")

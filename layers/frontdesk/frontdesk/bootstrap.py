@@ -42,8 +42,8 @@ def reception() -> Reception:
     from frontdesk.channels.envelope import Envelope
     from frontdesk.channels.wecom_app import CHANNEL, WecomAppCallback
     from frontdesk.conversation.reception import Reception
-    from frontdesk.protection.identity import Pseudonyms
     from frontdesk.errors import TransientError
+    from frontdesk.protection.identity import Pseudonyms
     from frontdesk.protection.sealing import Keyring, verify_keyring
     from frontdesk.settings import CallbackSecrets, CallbackSettings
     from frontdesk.storage.inbox import SqsInbox, queue_service

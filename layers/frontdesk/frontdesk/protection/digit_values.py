@@ -1,8 +1,8 @@
 """Mobile numbers, identity numbers and bank cards: found by the digits they are made of, not by how they are spaced.
 
-A run is digits with single separators between them. Within a run only whole groups of digits are put together, so a
-piece of a longer number is never taken for a value of its own. Each step looks at no more than the 19 digits of the
-longest value, so the time grows with the text and nothing else.
+A run is digits with at most four separators between each two groups. Within a run only whole groups of digits are put
+together, so a piece of a longer number is never taken for a value of its own. Each step looks at no more than the 19
+digits of the longest value, so the time grows with the text and nothing else.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ _SPACED = frozenset(
 _ONLY_SPACED = _SPACED | {(4, 7), (5, 6), (6, 5), (3, 3, 3, 2), (3, 6, 2)}
 _DOTTED = frozenset({(3, 4, 4), (3, 8), (7, 4), (4, 4, 3), (3, 3, 5)})
 _COMMAS = frozenset({(3, 4, 4)})
-_SHAPES = {"": _SPACED, " ": _ONLY_SPACED, "-": _SPACED, ".": _DOTTED, ",": _COMMAS}
+_SIGNS = frozenset({(3, 4, 4), (3, 8), (7, 4)})
+_SHAPES = {"": _SPACED, " ": _ONLY_SPACED, "-": _SPACED, ".": _DOTTED, ",": _COMMAS, "\n": _COMMAS}
+_SHAPES |= dict.fromkeys("_/*~", _SIGNS)
+_BETWEEN_SIZES = frozenset("/*~")  # what also stands between a width and a height, or between prices
 _PREFIXES = {11: "", 13: "86", 15: "0086"}
 # The first two digits of an identity number: a province, or 9 for permanent residents from abroad.
 _PROVINCES = frozenset(
@@ -60,12 +63,15 @@ class _Group(NamedTuple):
     start: int
     end: int
     digits: str  # 0-9, and X at the end of an identity number
-    joint: str  # what stands before it in the run: nothing, or one of " -.,"
+    joint: str  # what stands before it in the run: nothing, or one of " -.,_/*~" and a line break
 
 
 @cache
 def _runs() -> re.Pattern[str]:
-    return re.compile(rf"[0-9][0-9{INVISIBLE}]*[Xx]?(?:[ ,.\-][ ,.\-{INVISIBLE}]{{0,2}}[0-9][0-9{INVISIBLE}]*[Xx]?)*")
+    between = r" ,.\-_/*~\n"
+    return re.compile(
+        rf"[0-9][0-9{INVISIBLE}]*[Xx]?(?:[{between}][{between}{INVISIBLE}]{{0,3}}[0-9][0-9{INVISIBLE}]*[Xx]?)*"
+    )
 
 
 @cache
@@ -73,14 +79,33 @@ def _group() -> re.Pattern[str]:
     return re.compile(rf"[0-9][0-9{INVISIBLE}]*[Xx]?")
 
 
+_TRACKED = "订单|(?<!下)单号|编号|流水号|运单|快递单|物流单|发票号|发票|工单|保单|[Oo]rder"
+
+
+@cache
+def _tracked_before() -> re.Pattern[str]:
+    """Words of orders and parcels: eleven digits after one are no mobile number. After any other word they are."""
+    return re.compile(rf"(?:{_TRACKED})(?:编?号?码?)(?:[ :.#]|是|为){{0,3}}$")
+
+
 @cache
 def _code_before() -> re.Pattern[str]:
-    """Words after which a number belongs to a thing, whatever it looks like."""
+    """Words after which a long number belongs to a thing, whatever its check digit says."""
     return re.compile(
-        r"(?:订单|(?<!下)单号|编号|流水号|货号|型号|款号|批号|批次|条码|条形码|商品码|序列号|运单|快递单|物流单|发票号|发票|工单|"
-        r"保单|案号|病历号|门诊号|住院号|挂号|税号|取件码|验证码|券码|[Ss][Nn]|[Nn][Oo]|[Oo]rder|版本|金额|余额)"
+        rf"(?:{_TRACKED}|货号|型号|款号|批号|批次|条码|条形码|商品码|序列号|"
+        r"案号|病历号|门诊号|住院号|挂号|税号|取件码|验证码|券码|[Ss][Nn]|[Nn][Oo]|版本|金额|余额)"
         r"(?:编?号?码?)(?:[ :.#]|是|为){0,3}$"
     )
+
+
+@cache
+def _size_before() -> re.Pattern[str]:
+    return re.compile(r"(?:尺寸|规格|大小|长宽高?|型号)(?:[ :]|是|为){0,3}$")
+
+
+@cache
+def _size_after() -> re.Pattern[str]:
+    return re.compile(r" ?(?:[mcd]?m(?![a-z])|毫米|厘米|公分|米|寸|元|块)", re.IGNORECASE)
 
 
 @cache
@@ -137,9 +162,19 @@ def _groups(text: str, run: re.Match[str]) -> list[_Group]:
     groups: list[_Group] = []
     for each in _group().finditer(text, run.start(), run.end()):
         between = text[groups[-1].end : each.start()].replace(INVISIBLE, "") if groups else ""
-        digits = each[0].replace(INVISIBLE, "").upper()
-        groups.append(_Group(each.start(), each.end(), digits, between.strip() or between[:1]))
+        digits, end = each[0].replace(INVISIBLE, "").upper(), each.end()
+        if digits[-1] == "X" and len(digits) - 1 in _PREFIXES:  # a letter after a mobile number, no check character
+            digits, end = digits[:-1], end - 1
+        groups.append(_Group(each.start(), end, digits, _joint(between)))
     return groups
+
+
+def _joint(between: str) -> str:
+    """Return the one character that stands for ``between``; several different signs stand for themselves."""
+    if "\n" in between:
+        return "\n"
+    signs = between.strip()
+    return signs[0] if signs and not signs.strip(signs[0]) else signs or between[:1]
 
 
 def _with_plus(text: str, start: int) -> int:
@@ -176,7 +211,9 @@ def _kind(text: str, groups: Sequence[_Group], place: int, length: int, value: s
         return ""
     if len(value) >= 15 and joints <= {" ", "-"} and _is_card(value, window, before):
         return CARD
-    if len(value) in _PREFIXES and _is_phone(value, window) and not _code_before().search(before):
+    if len(value) in _PREFIXES and _is_phone(value, window) and not _tracked_before().search(before):
+        if not joints.isdisjoint(_BETWEEN_SIZES) and _are_sizes(text, window, before):
+            return ""
         return PHONE
     return ""
 
@@ -255,6 +292,14 @@ def _is_phone(value: str, window: Sequence[_Group]) -> bool:
     return shape in _SHAPES.get(joints[0] if joints else "", frozenset())
 
 
+def _are_sizes(text: str, window: Sequence[_Group], before: str) -> bool:
+    """Return whether groups that make a mobile number are rather a size such as 150*2000*1800, or a row of prices."""
+    end = window[-1].end
+    if _size_before().search(before) or _size_after().match(text, end):
+        return True
+    return all(len(each.digits) < 4 or (each.digits[0] != "0" and each.digits[-1] == "0") for each in window)
+
+
 def _stands_alone(text: str, groups: Sequence[_Group], window: range, taken_to: int, kind: str) -> bool:
     """Return whether nothing around ``window`` makes it a part of something else."""
     first, length = groups[window.start], len(window)
@@ -297,7 +342,10 @@ def _may_stand_after(text: str, end: int, kind: str) -> bool:
     if kind == PHONE and re.match(r"[元块万亿%](?!旦)", rest):
         return False
     letters = re.match(r"[A-Za-z0-9_]*", rest)
-    return not letters or not letters[0] or (kind == PHONE and letters[0].lower() in _CALL_WORDS)
+    if not letters or not letters[0]:
+        return True
+    # One letter is a slip of the finger; more make a code of it.
+    return kind == PHONE and (letters[0].lower() in _CALL_WORDS or (len(letters[0]) == 1 and letters[0].isalpha()))
 
 
 def _may_be_left_of(groups: Sequence[_Group], window: range, *, clear: bool) -> bool:
@@ -306,14 +354,14 @@ def _may_be_left_of(groups: Sequence[_Group], window: range, *, clear: bool) -> 
         return clear or len(neighbour.digits) <= 2
     if joint == ".":  # "1.13800138000" is the first of a list, "0.138…" a fraction
         return window.start == 1 and len(neighbour.digits) <= 2 and neighbour.digits != "0"
-    return len(window) == 1 or _is_no_joint_of(groups, window, joint)
+    return joint != "_" and (len(window) == 1 or _is_no_joint_of(groups, window, joint))
 
 
 def _may_be_right_of(groups: Sequence[_Group], window: range, *, clear: bool) -> bool:
     neighbour = groups[window.stop]
     if neighbour.joint == " ":
         return clear or len(neighbour.digits) <= 2 or neighbour.digits[0] == "1"
-    return neighbour.joint != "." and (len(window) == 1 or _is_no_joint_of(groups, window, neighbour.joint))
+    return neighbour.joint not in {".", "_"} and (len(window) == 1 or _is_no_joint_of(groups, window, neighbour.joint))
 
 
 def _is_no_joint_of(groups: Sequence[_Group], window: range, joint: str) -> bool:

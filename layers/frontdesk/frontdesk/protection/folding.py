@@ -1,12 +1,13 @@
 """Texts as rules compare them: what looks alike becomes alike, and every character remembers where it stood.
 
 Folding undoes the ways in which a word is hidden: full-width and circled forms, upper case, accents, traditional
-characters, and whatever is put between the characters of a word. The gaps that are left out are not forgotten:
-a dash inside a word hides it, the comma between two sentences does not make one.
+characters, letters borrowed from scripts that look the same, and whatever is put between the characters of a word. The
+gaps that are left out are not forgotten: a dash inside a word does not hide it, a comma between two clauses may.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
@@ -23,13 +24,24 @@ _Value = TypeVar("_Value")
 # What a gap between two characters may hold; 0 is nothing, or nothing that can be seen.
 SYMBOL = 1
 SPACE = 2
-STOP = 4  # , . : ; ! ?  which end a clause only together with a space: "k.ey" is one word, "over. Next" are two
-BREAK = 8  # ends a clause always: a new line, Chinese punctuation, brackets and quotation marks
-_MARK = 16  # stands on the character before it
+STOP = 4  # . : ; ! ?  which end a clause only together with a space: "k.ey" is one word, "over. Next" are two
+COMMA = 8  # the same, but what goes on behind it may be the same sentence
+PAUSE = 16  # ends a clause always, a sentence not yet: a Chinese comma, a new line
+BREAK = 32  # ends a sentence, or announces something
+_MARK = 64  # stands on the character before it
 
-_STOPS = frozenset(",.:;!?．")
-_BREAKS = frozenset("、。，；：！？…\n\r\v\f\x85\u2028\u2029｡､")
-_BRACKETS = frozenset({"Ps", "Pe", "Pi", "Pf"})
+_GAPS = {
+    **dict.fromkeys(".:;!?．", STOP),
+    ",": COMMA,
+    **dict.fromkeys("、，､", PAUSE),
+    **dict.fromkeys("\n\r\v\f\x85\u2028\u2029", PAUSE | SPACE),
+    **dict.fromkeys("。；：！？…｡", BREAK),
+}
+# Letters of other scripts that are drawn like Latin ones, each in both cases so that case stays without meaning.
+_DRAWN_ALIKE = str.maketrans(
+    "авекмнорстухіјѕԁԛԝһАВЕКМНОРСТУХІЈЅԀԚԜҺαβεικνορτυχΑΒΕΙΚΝΟΡΤΥΧıɑɡօ",
+    "abekmhopctyxijsdqwhABEKMHOPCTYXIJSDQWHabeikvoptyxABEIKVOPTYXiago",
+)
 # Drawn as nothing, although Unicode counts them among letters and marks.
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 _UNSEEN = frozenset({"Cf", "Cc", "Cs", "Cn"})
@@ -105,9 +117,36 @@ def readable(text: str) -> Readable:
     return Readable("".join(plain), [place for place, letters in enumerate(plain) for _ in letters])
 
 
+def joined(plain: Readable) -> Readable:
+    """Return ``plain`` as keywords are compared: characters simplified, and Chinese ones without signs between them.
+
+    Letters drawn like Latin ones are Latin. What ends a clause stays, and so do 《》: a title is no promise.
+    """
+    alike = plain.text.translate(_simple())
+    pieces: list[str] = []
+    starts: list[int] = []
+    done = 0
+    for signs in _signs_between().finditer(alike):
+        pieces.append(alike[done : signs.start()])
+        starts += plain.starts[done : signs.start()]
+        done = signs.end()
+    return Readable("".join([*pieces, alike[done:]]), [*starts, *plain.starts[done:]])
+
+
+@cache
+def _signs_between() -> re.Pattern[str]:
+    chinese = "[\u3400-\u9fff]"
+    return re.compile(rf"(?<={chinese})[^\w、。，；：！？…｡､《》,.:;!?\n\r\v\f\x85\u2028\u2029]{{1,8}}(?={chinese})")
+
+
 def ends_words(gap: int) -> bool:
     """Return whether a gap ends a clause, so that its two sides are not one word."""
-    return bool(gap & BREAK) or gap & (STOP | SPACE) == STOP | SPACE
+    return bool(gap & (BREAK | PAUSE)) or (bool(gap & SPACE) and bool(gap & (STOP | COMMA)))
+
+
+def ends_sentence(gap: int) -> bool:
+    """Return whether a gap that ends a clause ends more than that."""
+    return bool(gap & (BREAK | STOP))
 
 
 def is_spaced(character: str) -> bool:
@@ -128,13 +167,7 @@ def _is_mark(character: str) -> bool:
 
 
 def _gap(character: str) -> int:
-    if character in _BREAKS:
-        return BREAK | (SPACE if character.isspace() else 0)
-    if character.isspace():
-        return SPACE
-    if character in _STOPS:
-        return STOP
-    return BREAK if unicodedata.category(character) in _BRACKETS else SYMBOL
+    return _GAPS.get(character) or (SPACE if character.isspace() else SYMBOL)
 
 
 def _folded(character: str) -> tuple[str, int]:
@@ -144,7 +177,7 @@ def _folded(character: str) -> tuple[str, int]:
     if _is_mark(character):
         return "", _MARK
     bare = "".join(each for each in unicodedata.normalize("NFKD", character) if not _is_mark(each))
-    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", bare).casefold())
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", bare).casefold()).translate(_DRAWN_ALIKE)
     simplified = _simplified()
     letters = "".join(simplified.get(each, each) for each in plain if unicodedata.category(each)[0] in "LMN")
     return (letters, 0) if letters else ("", _gap(character))
@@ -179,8 +212,6 @@ def _simplified() -> dict[str, str]:
     Only the tables are read, the package is not imported. Where a traditional character has two simplified ones,
     all three count as one.
     """
-    package = cast("ModuleSpec", find_spec("opencc"))
-    tables = Path(cast("str", package.origin)).parent / "dictionary"
     parents: dict[str, str] = {}
 
     def root(character: str) -> str:
@@ -188,10 +219,28 @@ def _simplified() -> dict[str, str]:
             character = parent
         return character
 
-    for name in ("TSCharacters.txt", "HKVariantsRev.txt", "TWVariantsRev.txt"):
-        for line in (tables / name).read_text(encoding="utf-8").splitlines():
-            variant, first, *others = line.split()
-            for each in (variant, *others):
-                if (lower := root(each)) != (upper := root(first)):
-                    parents[lower] = upper
+    for variant, first, *others in (*_table("TSCharacters"), *_table("HKVariantsRev"), *_table("TWVariantsRev")):
+        for each in (variant, *others):
+            if (lower := root(each)) != (upper := root(first)):
+                parents[lower] = upper
     return {character: root(character) for character in parents}
+
+
+@cache
+def _simple() -> dict[int, int]:
+    """Return for each traditional character the simplified one that people write, as they do in patterns.
+
+    Each becomes one other, and so do the letters that are drawn like Latin ones.
+    """
+    simple = {variant: first for variant, first, *_ in _table("TSCharacters")}
+    written = set(simple.values())
+    for variant, first, *_ in (*_table("HKVariantsRev"), *_table("TWVariantsRev")):
+        simple.setdefault(variant, simple.get(first, first))
+    return _DRAWN_ALIKE | {ord(variant): ord(first) for variant, first in simple.items() if variant not in written}
+
+
+def _table(name: str) -> list[list[str]]:
+    """Return the lines of one of OpenCC's tables: a character, and what it may be written as, the usual first."""
+    package = cast("ModuleSpec", find_spec("opencc"))
+    file = Path(cast("str", package.origin)).parent / "dictionary" / f"{name}.txt"
+    return [line.split() for line in file.read_text(encoding="utf-8").splitlines()]

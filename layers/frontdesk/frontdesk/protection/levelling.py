@@ -18,6 +18,8 @@ def _table() -> dict[int, str]:
         code: chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))
     }
     table |= {0x1D7CE + place: str(place % 10) for place in range(50)}  # mathematical digits, in five styles
+    for zero in (0x0660, 0x06F0, 0x0966, 0x0E50):  # Arabic-Indic, Persian, Devanagari, Thai
+        table |= {zero + place: str(place) for place in range(10)}
     for first in "①❶➀➊":
         table |= {ord(first) + place: str(place + 1) for place in range(9)}
     for written, plain in (
@@ -31,6 +33,10 @@ def _table() -> dict[int, str]:
         ("＠﹫", "@"),
         ("＋", "+"),
         ("＿", "_"),
+        ("／∕⁄", "/"),
+        ("＊×∗✱", "*"),
+        ("～〜∼˜", "~"),
+        ("\r\v\f\x85\u2028\u2029", "\n"),
         ("￥", "¥"),
         ("＃", "#"),
     ):
@@ -45,7 +51,7 @@ def _numerals() -> dict[int, str]:
 
 def level(text: str) -> str:
     """Return ``text`` in its plainest writing, as long as it was."""
-    return text if text.isascii() else text.translate(_table())
+    return text if text.isascii() and text.isprintable() else text.translate(_table())
 
 
 def numerals_as_digits(levelled: str) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from frontdesk.errors import SettingsError
 from frontdesk.messages import Masked
 from frontdesk.protection.found import Found, replaced
-from frontdesk.protection.levelling import has_numerals, level
+from frontdesk.protection.levelling import INVISIBLE, has_numerals, level, numerals_as_digits
 from frontdesk.protection.private_data import KINDS, find_in_levelled, same_value, without
 
 if TYPE_CHECKING:
@@ -32,27 +32,35 @@ PATTERN_SECONDS = 0.05
 # masked, without a number, and they do not come back.
 MOST_VALUES = 200
 LABEL = re.compile(r"[^\W\d_]{1,12}")  # of a company's own kind of value
-# A model that answers in traditional characters writes its placeholders in them too.
-_TRADITIONAL = {
-    "手機號": "手机号",
-    "身份證號": "身份证号",
-    "銀行卡號": "银行卡号",
-    "郵箱": "邮箱",
-    "車牌號": "车牌号",
-    "護照號": "护照号",
-}
+# A model that answers in traditional characters writes its placeholders in them too, some or all.
+_SIMPLIFIED = str.maketrans("機號證銀郵車牌護訂單會員編碼", "机号证银邮车牌护订单会员编码")
 _NUMERALS = "一二三四五六七八九"
+_NUMBER = rf"(?:[0-9０-９]{{1,4}}|[{_NUMERALS}])"
+_AND = "[、，,和与及/]"
+_TAIL = 4  # digits of what is called 尾号
 
 log = logging.getLogger("frontdesk.protection.masking")
 
 
 @cache
 def _placeholder() -> re.Pattern[str]:
-    """Return the form of a placeholder, with any of the brackets and the few spaces that a model may make of it."""
+    """Return the form of a placeholder, and of what a model may make of it.
+
+    That is any of the brackets but ``()``, a few spaces, several numbers, and the first or last digits of a value.
+    Only （） stay in the text: they are punctuation of a sentence more often than brackets of a placeholder.
+    """
     return re.compile(
-        r"\\?[\[［【〔〖「『{｛<＜][ \u3000*]{0,3}(?P<label>[^\W\d_]{1,12}?)[ \u3000*_#]{0,3}"
-        rf"(?P<number>[0-9０-９]{{1,4}}|[{_NUMERALS}])[ \u3000*]{{0,3}}\\?[\]］】〕〗」』}}｝>＞]"
+        r"\\?[\[［【〔〖「『{｛<＜（][ \u3000*]{0,3}(?P<label>[^\W\d_]{1,12}?)[ \u3000*_#\-－]{0,3}"
+        rf"(?P<numbers>{_NUMBER}(?: ?{_AND} ?(?:(?P=label))?{_NUMBER}){{0,7}})"
+        rf"(?: ?的?(?:(?P<end>[前首]|最?[后後末]尾?|尾)(?P<count>[1-9{_NUMERALS}]) ?[位个個](?:[数數]字?|号码|號碼)?"
+        r"|(?P<tail>尾[号號数數])))?"
+        r"[ \u3000*]{0,3}\\?[\]］】〕〗」』}｝>＞）]"
     )
+
+
+@cache
+def _number() -> re.Pattern[str]:
+    return re.compile(_NUMBER)
 
 
 @cache
@@ -72,7 +80,7 @@ class Masker:
     def __init__(self, patterns: Iterable[tuple[str, str]] = ()) -> None:
         """Raise `SettingsError` that names each label whose pattern cannot be used; never the pattern itself."""
         self._patterns = _compiled(list(patterns))
-        self._labels = {*KINDS, TYPED, *(label for label, _ in self._patterns)}
+        self._labels = {_plain(label) for label in (*KINDS, TYPED, *(label for label, _ in self._patterns))}
 
     def mask(self, text: str, known: Placeholders) -> Masked:
         """Return ``text`` with personal data as placeholders; what is ``known`` keeps its placeholder."""
@@ -88,7 +96,7 @@ class Masker:
         values = {_parts(placeholder): value for placeholder, value in known}
         if not values:
             return text
-        return _placeholder().sub(lambda match: values.get(_named(match), match[0]), text)
+        return _placeholder().sub(lambda match: _meant(match, values), text)
 
     def _find(self, text: str) -> list[Found]:
         if not _may_be_private().search(text) and not has_numerals(text):
@@ -97,7 +105,7 @@ class Masker:
         typed = [
             Found(TYPED, match.start(), match.end())
             for match in _placeholder().finditer(text)
-            if _named(match)[0] in self._labels
+            if _plain(match["label"]) in self._labels
         ]
         found, levelled = typed, without(levelled, typed)
         for label, pattern in self._patterns:
@@ -140,15 +148,38 @@ def _key(label: str, value: str) -> str:
 def _parts(placeholder: str) -> tuple[str, int]:
     """Return label and number of one of our own placeholders."""
     match = _placeholder().fullmatch(placeholder)
-    return _named(match) if match else (placeholder, 0)
+    return (_plain(match["label"]), _read(match["numbers"])) if match else (placeholder, 0)
 
 
-def _named(match: re.Match[str]) -> tuple[str, int]:
-    number = match["number"]
-    return (
-        _TRADITIONAL.get(match["label"], match["label"]),
-        _NUMERALS.index(number) + 1 if number in _NUMERALS else int(number),
-    )
+def _plain(label: str) -> str:
+    return label.translate(_SIMPLIFIED)
+
+
+def _read(number: str) -> int:
+    return _NUMERALS.index(number) + 1 if number in _NUMERALS else int(number)
+
+
+def _meant(match: re.Match[str], values: dict[tuple[str, int], str]) -> str:
+    """Return what ``match`` stands for; the match itself where a value in it is not one of ``values``."""
+    label = _plain(match["label"])
+    numbers = _number().findall(match["numbers"].replace(match["label"], ""))
+    meant = [values.get((label, _read(number))) for number in numbers]
+    if None in meant:
+        return match[0]
+    text = "、".join(_part(value, match) for value in meant if value is not None)
+    return f"（{text}）" if match[0][0] == "（" and match[0][-1] == "）" else text
+
+
+def _part(value: str, match: re.Match[str]) -> str:
+    """Return the digits of ``value`` that ``match`` asks for; all of it where it asks for none, or has not so many."""
+    if not match["count"] and not match["tail"]:
+        return value
+    written = numerals_as_digits(level(value)).replace(INVISIBLE, "")
+    digits = re.sub(r"[^0-9Xx]", "", written)
+    count = _read(match["count"]) if match["count"] else _TAIL
+    if len(digits) < count or not written.isascii():  # an address is no number
+        return value
+    return digits[:count] if match["end"] in {"前", "首"} else digits[-count:]
 
 
 def _compiled(patterns: list[tuple[str, str]]) -> list[tuple[str, Any]]:
@@ -164,8 +195,8 @@ def _compiled(patterns: list[tuple[str, str]]) -> list[tuple[str, Any]]:
             continue
         try:
             made = regex.compile(pattern, regex.ASCII)
-        except regex.error:
-            problems.append(f"the masking pattern {label} is no regular expression")
+        except (regex.error, ValueError, OverflowError, RecursionError):  # (?u) and (?L) contradict ASCII
+            problems.append(f"the masking pattern {label} is no regular expression, or none that reads ASCII")
             continue
         if made.fullmatch(""):
             problems.append(f"the masking pattern {label} matches nothing at all")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import ahocorasick_rs
 
-from frontdesk.protection.folding import SPACE, ends_words, fold, is_spaced, readable
+from frontdesk.protection.folding import SPACE, ends_sentence, ends_words, fold, is_spaced, joined, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Hit = tuple[int, int, int]
 
 _SPELLED = 3  # as many characters standing apart are a word spelled out: "k e y", but not the sizes "S M"
+# So many Chinese characters seldom come together by chance on both sides of a comma, or of a new line.
+_LONG = 4
+_WIDEST_PAUSE = 2  # characters, such as "\r\n" and ", "
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,26 @@ def _is_meant(keyword: _Keyword, folded: Folded, start: int, end: int) -> bool:
         end - start >= _SPELLED or (not is_spaced(text[start]) and _apart(folded, start) and _apart(folded, end))
     ):
         return True
+    pauses = 0
     for place, gap in enumerate(inner, start=start + 1):
-        if ends_words(gap):
-            return False
+        if gap and ends_words(gap):
+            pauses += 1
+            if pauses > 1 or not _may_pause(folded, start, place, end):
+                return False
         within_word = is_spaced(text[place - 1]) and is_spaced(text[place]) and place - start not in keyword.joints
         if gap & SPACE and within_word:
             return False
     return True
+
+
+def _may_pause(folded: Folded, start: int, place: int, end: int) -> bool:
+    """Return whether the Chinese keyword from ``start`` to ``end`` goes on after the clause that ends at ``place``."""
+    return (
+        end - start >= _LONG
+        and not any(map(is_spaced, folded.text[start:end]))
+        and not ends_sentence(folded.gaps[place])
+        and folded.starts[place] - folded.ends[place - 1] <= _WIDEST_PAUSE
+    )
 
 
 def _runs_on(folded: Folded, place: int) -> bool:
@@ -102,7 +118,7 @@ class PatternSearch:
         self._clock = clock
 
     def find(self, text: str, late: Callable[[int], None]) -> Iterator[Hit]:
-        """Yield where patterns match, in ``text`` as it is and in its plain form.
+        """Yield where patterns match: in ``text`` as it is, in its plain form, and in that as keywords are compared.
 
         ``late`` is called with the owner of each pattern that ran out of time.
         """
@@ -110,11 +126,13 @@ class PatternSearch:
             return
         end = self._clock() + self._all_s
         plain = readable(text)
+        closed = joined(plain)
+        forms = {form.text: form for form in (plain, closed) if form.text != text}
         for owner, pattern in self._patterns:
             try:
                 yield from ((owner, *span) for span in self._spans(pattern, text, end))
-                if plain.text != text:
-                    yield from ((owner, *plain.span(*span)) for span in self._spans(pattern, plain.text, end))
+                for form in forms.values():
+                    yield from ((owner, *form.span(*span)) for span in self._spans(pattern, form.text, end))
             except TimeoutError:
                 late(owner)
 
