@@ -52,7 +52,7 @@ class SessionState:
         """Return the state as the page gets it, with the name that its archived document has or will have."""
         return {
             **asdict(self),
-            "archive_name": archive_names(self.session_id, self.channel, [self.opened_at])[0],
+            "archive_name": archive_names(self.conversation, self.session_id, self.channel, [self.opened_at])[0],
         }
 
 
@@ -65,8 +65,13 @@ class Window(Protocol):
     def session(self, conversation: str) -> SessionState | None:
         """Return the newest session of a conversation, ``None`` when the table has none (any more)."""
 
-    def archived(self, session_id: str, channel: str, near: Iterable[int]) -> tuple[str, dict[str, Any]] | None:
-        """Return name and content of an archived session, opened on the day of one of the epoch seconds ``near``."""
+    def archived(
+        self, conversation: str, session_id: str, channel: str, near: Iterable[int]
+    ) -> tuple[str, dict[str, Any]] | None:
+        """Return name and content of an archived session, opened on the day of one of the epoch seconds ``near``.
+
+        The content is as it is stored: sealed.
+        """
 
 
 class AwsWindow:
@@ -119,9 +124,14 @@ class AwsWindow:
             raise UnreachableError(f"Sessions: {_code(error)}") from error
         return _session(answer["Items"][0]) if answer["Items"] else None
 
-    def archived(self, session_id: str, channel: str, near: Iterable[int]) -> tuple[str, dict[str, Any]] | None:
-        """Return name and content of an archived session, opened on the day of one of the epoch seconds ``near``."""
-        for name in archive_names(session_id, channel, near):
+    def archived(
+        self, conversation: str, session_id: str, channel: str, near: Iterable[int]
+    ) -> tuple[str, dict[str, Any]] | None:
+        """Return name and content of an archived session, opened on the day of one of the epoch seconds ``near``.
+
+        The content is as it is stored: sealed.
+        """
+        for name in archive_names(conversation, session_id, channel, near):
             try:
                 answer = self._s3.get_object(Bucket=self._resources["ArchiveBucket"], Key=name)
                 return name, json.loads(answer["Body"].read())
@@ -153,11 +163,12 @@ class AwsWindow:
         return lines
 
 
-def archive_names(session_id: str, channel: str, near: Iterable[int]) -> Sequence[str]:
+def archive_names(conversation: str, session_id: str, channel: str, near: Iterable[int]) -> Sequence[str]:
     """Return the names an archived session may have: it is filed under the day of its opening, in UTC."""
     moments = [datetime.fromtimestamp(second, UTC) for second in near]
     days = [moment - timedelta(days=back) for moment in moments for back in (0, 1)]
-    return list(dict.fromkeys(f"sessions/dt={day:%Y-%m-%d}/channel={channel}/{session_id}.json" for day in days))
+    folders = (f"sessions/dt={day:%Y-%m-%d}/channel={channel}/conversation={conversation}" for day in days)
+    return list(dict.fromkeys(f"{folder}/{session_id}.json" for folder in folders))
 
 
 def open_window(deployment: Deployment, *, since_ms: int) -> AwsWindow:

@@ -3,7 +3,8 @@
 - `GET /`: the page; its files are under `/console/static/`
 - `GET /console/api/state`: what does not change during a run: what is simulated, suggestions, where AWS is
 - `GET /console/api/events`: Server-Sent Events `{run, revision, <topic>: [values]}`, first everything, then changes
-- `GET /console/api/archive?session_id=&channel=&near=<epoch seconds>`: `{name, document}` of an archived session
+- `GET /console/api/archive?conversation=&session_id=&channel=&near=<epoch seconds>`: `{name, document}` of an archived
+  session, as it is stored: sealed
 - `GET /healthz`: 200 when it serves
 """
 
@@ -91,11 +92,11 @@ class Console:
     async def _archived(self, request: Request) -> Response:
         query = request.query_params
         near = [int(text) for text in query.getlist("near") if text.isascii() and text.isdecimal() and len(text) < 12]
-        session_id, channel = query.get("session_id", ""), query.get("channel", "")
-        if not near or not _is_name(session_id) or not _is_name(channel):
-            return JSONResponse({"error": "session_id, channel and near are expected"}, 400)
+        conversation, session_id, channel = (query.get(name, "") for name in ("conversation", "session_id", "channel"))
+        if not near or not all(map(_is_name, (conversation, session_id, channel))):
+            return JSONResponse({"error": "conversation, session_id, channel and near are expected"}, 400)
         try:
-            found = await asyncio.to_thread(self._window.archived, session_id, channel, near)
+            found = await asyncio.to_thread(self._window.archived, conversation, session_id, channel, near)
         except UnreachableError as error:
             return JSONResponse({"error": str(error)}, 502)
         if found is None:

@@ -9,10 +9,12 @@ import httpx
 import pytest
 
 from ops.local.stack import LocalOptions, LocalStack
-from tests.e2e.driver import IDLE_S, ROOT, Aws, Wecom
+from tests.e2e.driver import IDLE_S, ROOT, Aws, Wecom, open_desk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ops.desk import Desk
 
 SETTINGS = {
     # Short, so that a test can wait for what takes minutes in production; each is a template parameter.
@@ -52,6 +54,12 @@ def aws(stack: LocalStack) -> Iterator[Aws]:
     clients = Aws(stack)
     yield clients
     clients.close()
+
+
+@pytest.fixture(scope="session")
+def desk(stack: LocalStack) -> Desk:
+    """Return the operator's desk before the stack: it has the keys to what is sealed."""
+    return open_desk(stack)
 
 
 @pytest.fixture

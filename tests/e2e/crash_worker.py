@@ -42,8 +42,10 @@ class Fused:
         self._inner, self._fuse, self._before, self._after = inner, fuse, before, after
 
     def __getattr__(self, name: str) -> Any:
-        """Return the collaborator's method, with the fuse around it."""
+        """Return what the collaborator has under ``name``, a method with the fuse around it."""
         method = getattr(self._inner, name)
+        if not callable(method):
+            return method
 
         def call(*arguments: Any, **options: Any) -> Any:
             self._fuse.reach(self._before.get(name, ""))

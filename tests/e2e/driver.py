@@ -1,4 +1,4 @@
-"""How a test drives the deployed stack: customers at the simulated WeCom, waiting, reading the logs."""
+"""How a test drives the deployed stack: customers at the simulated WeCom, waiting, reading the logs, opening seals."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from frontdesk.storage.items import to_session
+from ops.desk import Desk, on_this_machine
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from frontdesk.records import Session
     from ops.local.stack import LocalStack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +86,33 @@ class Wecom:
             for entry in self.entries(customer)
             if entry["direction"] == "outbound" and entry["visible"]
         ]
+
+
+def open_desk(stack: LocalStack) -> Desk:
+    """Return what an operator has who stands before ``stack``."""
+    deployment = on_this_machine(stack.options.folder)
+    return Desk(deployment, by="e2e", clock=time.time, monotonic=time.monotonic, sleep=time.sleep)
+
+
+def sessions_of(desk: Desk, customer: str) -> list[Session]:
+    """Return all sessions whose reply address is ``customer``, opened."""
+    pages = desk.dynamodb.get_paginator("scan").paginate(TableName=desk.resource("Sessions"))
+    sessions = [to_session(item, desk.seals) for page in pages for item in page["Items"]]
+    return [session for session in sessions if session.customer == customer]
+
+
+def words_in(desk: Desk, document: dict[str, Any]) -> dict[str, Any]:
+    """Return what is sealed in an archived document."""
+    place = ("session", document["conversation"], document["session_id"])
+    words: dict[str, Any] = json.loads(desk.seals.open(document["conversation"], document["sealed"], *place))
+    return words
+
+
+def dead_letters(desk: Desk) -> list[str]:
+    """Return the bodies among the inbox's dead letters, without taking one."""
+    sqs, queue = desk.client("sqs"), desk.resource("InboxDeadLetters")
+    answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    return [letter["Body"] for letter in answer.get("Messages", [])]
 
 
 def wait_for(what: str, look: Callable[[], Any], *, seconds: float = 60) -> Any:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
@@ -16,19 +16,20 @@ import pytest
 from frontdesk.messages import Inbound, Kind
 from frontdesk.storage.inbox import encode
 from tests.e2e.crash_worker import DIED
-from tests.e2e.driver import ROOT
+from tests.e2e.driver import ROOT, sessions_of
 
 if TYPE_CHECKING:
     import httpx
 
+    from ops.desk import Desk
     from ops.local.stack import LocalStack
-    from tests.e2e.driver import Aws, Wecom
+    from tests.e2e.driver import Wecom
 
 LONG_QUESTION = "详细介绍一下你们的服务"
 SEGMENTS = 3
 
 
-def an_event(customer: str, message_id: str) -> str:
+def an_event(desk: Desk, customer: str, message_id: str) -> str:
     """Return the event that hands one question of ``customer`` to the responder."""
     inbound = Inbound(
         channel="wecom_app",
@@ -43,15 +44,15 @@ def an_event(customer: str, message_id: str) -> str:
     record = {
         "messageId": message_id,
         "receiptHandle": "unknown",
-        "body": encode(inbound),
+        "body": encode(inbound, desk.keyring),
         "attributes": {"ApproximateReceiveCount": "1", "MessageGroupId": inbound.conversation},
     }
     return json.dumps({"Records": [record]})
 
 
-def respond(stack: LocalStack, aws: Aws, step: str, event: str) -> subprocess.CompletedProcess[str]:
+def respond(stack: LocalStack, desk: Desk, step: str, event: str) -> subprocess.CompletedProcess[str]:
     """Run a responder process that dies at ``step``."""
-    function = aws.client("lambda").get_function_configuration(FunctionName=stack.resources["ResponderFunction"])
+    function = desk.client("lambda").get_function_configuration(FunctionName=stack.resources["ResponderFunction"])
     environment = {
         **stack.aws.client_environ(),
         **function["Environment"]["Variables"],
@@ -82,17 +83,17 @@ def respond(stack: LocalStack, aws: Aws, step: str, event: str) -> subprocess.Co
     ],
 )
 def test_a_responder_that_dies_at_any_step_leaves_one_answer(
-    step: str, stack: LocalStack, aws: Aws, wecom: Wecom, fastgpt: httpx.Client
+    step: str, stack: LocalStack, desk: Desk, wecom: Wecom, fastgpt: httpx.Client
 ):
     paragraphs = [f"{number}. " + "这一段说明我们的服务。" * 60 for number in range(1, SEGMENTS + 1)]
     chunks = [paragraph + "\n\n" for paragraph in paragraphs]
     fastgpt.post("/answers", json={"match": LONG_QUESTION, "chunks": chunks}).raise_for_status()
     customer = "crash-" + step.replace(" ", "-").replace(":", "-")
     wecom.post("members", {"userid": customer})
-    event = an_event(customer, str(uuid4().int)[:18])
+    event = an_event(desk, customer, str(uuid4().int)[:18])
 
-    died = respond(stack, aws, step, event)
-    finished = respond(stack, aws, "never", event)
+    died = respond(stack, desk, step, event)
+    finished = respond(stack, desk, "never", event)
 
     assert died.returncode == DIED, died.stderr
     assert finished.returncode == 0, finished.stderr
@@ -100,15 +101,4 @@ def test_a_responder_that_dies_at_any_step_leaves_one_answer(
     read = wecom.read(customer)
     assert len(read) == SEGMENTS
     assert ["".join(text.split())[:2] for text in read] == ["1.", "2.", "3."]
-    assert turns(stack, aws, customer) == [LONG_QUESTION]
-
-
-def turns(stack: LocalStack, aws: Aws, customer: str) -> list[str]:
-    """Return the questions in all sessions of ``customer``."""
-    items: list[dict[str, Any]] = aws.client("dynamodb").scan(TableName=stack.resources["Sessions"])["Items"]
-    return [
-        turn["question"]
-        for item in items
-        if item["customer"]["S"] == customer
-        for turn in json.loads(item["turns"]["S"])
-    ]
+    assert [turn.question for session in sessions_of(desk, customer) for turn in session.turns] == [LONG_QUESTION]

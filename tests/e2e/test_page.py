@@ -332,7 +332,17 @@ def test_an_idle_session_is_archived_and_its_document_can_be_read(
     page.locator("#archive-view").click()
 
     expect(page.locator("#document-name")).to_have_text(name)
-    expect(page.locator("#document-text")).to_contain_text('"schema": "frontdesk.session/1"')
-    expect(page.locator("#document-text")).to_contain_text(userid)
+    expect(page.locator("#document-text")).to_contain_text('"schema": "frontdesk.session/2"')
+    expect(page.locator("#document-text")).to_contain_text('"sealed": "s1.c')
+    expect(page.locator("#document-text")).not_to_contain_text(userid)
+    expect(page.locator("#document-sealed")).to_contain_text("密封")
+    conversation = re.search("conversation=([0-9a-f]{32})/", name)
+    assert conversation
+    command = f'make ops ARGS="audit show --local --conversation {conversation[1]}"'
+    expect(page.locator("#document-command")).to_have_text(command)
+    fits = "(each) => each.scrollWidth <= each.clientWidth"
+    assert page.locator("#document-text").evaluate(fits)
+    assert page.locator("#document").evaluate(fits)
+    page.screenshot(path=PICTURES / "page-archive.png")
     page.keyboard.press("Escape")
     expect(page.locator("#document")).to_be_hidden()

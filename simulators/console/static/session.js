@@ -92,16 +92,27 @@ function wasArchived(session) {
 }
 
 async function openArchive(session) {
-  const query = new URLSearchParams({ session_id: session.session_id, channel: session.channel, near: session.opened_at });
+  const { conversation, session_id, channel, opened_at } = session;
+  const query = new URLSearchParams({ conversation, session_id, channel, near: opened_at });
   const name = byId("document-name");
   const text = byId("document-text");
+  const sealed = byId("document-sealed");
   try {
     const found = await call("GET", `/console/api/archive?${query}`);
     name.textContent = found.name;
     text.textContent = JSON.stringify(found.document, null, 2);
+    sealed.hidden = !("sealed" in found.document);
+    byId("document-command").textContent = opening(conversation);
   } catch (error) {
     name.textContent = "";
+    sealed.hidden = true;
     text.textContent = t("archive_failed", { reason: error.message });
   }
   byId("document").showModal();
+}
+
+/** Return the operator's command that shows the words of a conversation. */
+function opening(conversation) {
+  const where = store.facts.aws.local ? "--local " : "";
+  return `make ops ARGS="audit show ${where}--conversation ${conversation}"`;
 }

@@ -149,6 +149,7 @@ export const words = {
     session_opened: "{time} 开始",
     archive_view: "查看归档",
     archived_document: "归档的会话",
+    archive_sealed: "客户与对话内容以国密 SM4 密封存放，本页没有密钥。持有密钥的运维人员可以这样打开：",
     archive_failed: "读不到归档：{reason}",
 
     faults: "故障",
@@ -331,6 +332,7 @@ export const words = {
     session_opened: "opened {time}",
     archive_view: "View archive",
     archived_document: "Archived session",
+    archive_sealed: "The customer and what was said are kept sealed with SM4, and this page has no key. An operator who has it opens them with:",
     archive_failed: "The archive cannot be read: {reason}",
 
     faults: "Faults",

@@ -93,11 +93,13 @@ class PlainWindow:
         self._check()
         return self.sessions.get(conversation)
 
-    def archived(self, session_id: str, channel: str, near: Iterable[int]) -> tuple[str, dict[str, Any]] | None:
+    def archived(
+        self, conversation: str, session_id: str, channel: str, near: Iterable[int]
+    ) -> tuple[str, dict[str, Any]] | None:
         self._check()
         assert channel
         assert list(near)
-        name = f"sessions/{session_id}.json"
+        name = f"sessions/conversation={conversation}/{session_id}.json"
         return (name, self.archive[session_id]) if session_id in self.archive else None
 
     def _check(self) -> None:

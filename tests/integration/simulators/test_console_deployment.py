@@ -123,19 +123,19 @@ def test_a_session_is_archived_when_its_present_version_is(aws: boto3.Session):
 
 
 def test_an_archived_document_is_found_under_the_day_of_its_opening(aws: boto3.Session):
-    name = "sessions/dt=2026-11-22/channel=wecom_app/2.json"
-    aws.client("s3").put_object(Bucket="archive", Key=name, Body=b'{"turns":[]}')
+    name = f"sessions/dt=2026-11-22/channel=wecom_app/conversation={LIN}/2.json"
+    aws.client("s3").put_object(Bucket="archive", Key=name, Body=b'{"sealed":"s1."}')
     window = look(aws)
 
-    assert window.archived("2", "wecom_app", [OPENED]) == (name, {"turns": []})
-    assert window.archived("2", "wecom_app", [OPENED + 86_400]) == (name, {"turns": []})
-    assert window.archived("3", "wecom_app", [OPENED]) is None
+    assert window.archived(LIN, "2", "wecom_app", [OPENED]) == (name, {"sealed": "s1."})
+    assert window.archived(LIN, "2", "wecom_app", [OPENED + 86_400]) == (name, {"sealed": "s1."})
+    assert window.archived(LIN, "3", "wecom_app", [OPENED]) is None
 
 
 def test_the_days_looked_at_are_the_one_named_and_the_one_before():
-    assert archive_names("2", "wecom_app", [1_793_491_200, 1_793_491_201]) == [
-        "sessions/dt=2026-11-01/channel=wecom_app/2.json",
-        "sessions/dt=2026-10-31/channel=wecom_app/2.json",
+    assert archive_names(LIN, "2", "wecom_app", [1_793_491_200, 1_793_491_201]) == [
+        f"sessions/dt=2026-11-01/channel=wecom_app/conversation={LIN}/2.json",
+        f"sessions/dt=2026-10-31/channel=wecom_app/conversation={LIN}/2.json",
     ]
 
 
@@ -161,7 +161,7 @@ def test_what_cannot_be_read_is_named_with_the_services_own_code(
 def test_an_archive_that_is_not_there_is_named_too(aws: boto3.Session):
     for resources, problem in (({}, "not deployed"), ({"ArchiveBucket": "gone"}, "NoSuchBucket")):
         with pytest.raises(UnreachableError, match=problem):
-            look(aws, resources=resources).archived("2", "wecom_app", [OPENED])
+            look(aws, resources=resources).archived(LIN, "2", "wecom_app", [OPENED])
 
 
 def test_a_local_aws_that_does_not_answer_is_told_and_never_mistaken_for_the_real_one():

@@ -142,7 +142,9 @@ def test_a_session_is_told_with_the_name_of_its_archived_document(run: Run):
 
     told = run.until("sessions", lambda value: value["conversation"] == LIN)
 
-    assert told["archive_name"] == "sessions/dt=2026-11-22/channel=wecom_app/1795380201800-33555eb7b3b1a9fd.json"
+    assert told["archive_name"] == (
+        f"sessions/dt=2026-11-22/channel=wecom_app/conversation={LIN}/1795380201800-33555eb7b3b1a9fd.json"
+    )
     assert not told["gone"]
 
 
@@ -190,15 +192,16 @@ def test_a_closed_feed_ends_the_stream(run: Run):
 
 
 def test_an_archived_document_is_shown_by_name(run: Run):
-    run.window.archive["s-1"] = {"schema": "frontdesk.session/1"}
-    query = {"session_id": "s-1", "channel": "wecom_app", "near": "1795380201"}
+    stored = {"schema": "frontdesk.session/2", "sealed": "s1.c0123456789ab.c2VhbGVk"}
+    run.window.archive["s-1"] = stored
+    query = {"conversation": LIN, "session_id": "s-1", "channel": "wecom_app", "near": "1795380201"}
 
     found = run.client.get("/console/api/archive", params=query)
     missing = run.client.get("/console/api/archive", params={**query, "session_id": "s-2"})
     run.window.problem = "ArchiveBucket: AccessDenied"
     denied = run.client.get("/console/api/archive", params=query)
 
-    assert found.json() == {"name": "sessions/s-1.json", "document": {"schema": "frontdesk.session/1"}}
+    assert found.json() == {"name": f"sessions/conversation={LIN}/s-1.json", "document": stored}
     assert missing.status_code == 404
     assert (denied.status_code, denied.json()) == (502, {"error": "ArchiveBucket: AccessDenied"})
 
@@ -206,10 +209,12 @@ def test_an_archived_document_is_shown_by_name(run: Run):
 @pytest.mark.parametrize(
     "query",
     [
-        {"session_id": "../../secret", "channel": "wecom_app", "near": "1"},
-        {"session_id": "s-1", "channel": "a/b", "near": "1"},
-        {"session_id": "s-1", "channel": "wecom_app", "near": "99999999999999"},
-        {"session_id": "s-1", "channel": "wecom_app"},
+        {"conversation": LIN, "session_id": "../../secret", "channel": "wecom_app", "near": "1"},
+        {"conversation": "../..", "session_id": "s-1", "channel": "wecom_app", "near": "1"},
+        {"conversation": LIN, "session_id": "s-1", "channel": "a/b", "near": "1"},
+        {"conversation": LIN, "session_id": "s-1", "channel": "wecom_app", "near": "99999999999999"},
+        {"conversation": LIN, "session_id": "s-1", "channel": "wecom_app"},
+        {"session_id": "s-1", "channel": "wecom_app", "near": "1"},
         {},
     ],
 )
