@@ -1,7 +1,6 @@
 """The AWS calls of a callback, answered at once, so that a start is measured and not an emulator.
 
-GetSecretValue of Secrets Manager, GetItem of DynamoDB and SendMessage of SQS in their JSON protocols; signatures are not
-checked.
+GetSecretValue, DynamoDB's GetItem and SQS's SendMessage in their JSON protocols; signatures are not checked.
 """
 
 from __future__ import annotations

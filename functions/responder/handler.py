@@ -59,12 +59,12 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             # Its key may come back within its attempts; then it is answered, and if not it is a dead letter.
             _log.error("message unopened", exc_info=error, extra={"code": error.code, "key_id": error.key_id})
             telemetry.emit_metrics("system", {"Unopened": [1]})
-            failed.append((record, _backoff_s(_attempt(record))))
+            failed.append((record, _unread_wait_s(record, responder.max_receives)))
             continue
         except FrontdeskError as error:
             # The keyring could not be read again, e.g.: no reason to keep the other messages from their answers.
             _log.error("message not read", exc_info=error, extra={"code": error.code})
-            failed.append((record, _backoff_s(_attempt(record))))
+            failed.append((record, _unread_wait_s(record, responder.max_receives)))
             continue
         records[id(received)] = record
         conversations[received.inbound.conversation].append(received)
@@ -88,8 +88,10 @@ def _wait_s(outcome: Outcome) -> int:
     return max(_backoff_s(outcome.received.attempt), ceil(outcome.retry_after_s))
 
 
-def _attempt(record: dict[str, Any]) -> int:
-    return int(record["attributes"]["ApproximateReceiveCount"])
+def _unread_wait_s(record: dict[str, Any], max_receives: int) -> int:
+    """Return the wait of a message that could not be read, and so has no outcome."""
+    attempt = int(record["attributes"]["ApproximateReceiveCount"])
+    return 0 if attempt >= max_receives else _backoff_s(attempt)
 
 
 def _backoff_s(attempt: int) -> int:

@@ -95,6 +95,7 @@ class Responder:
 
     answering: Answering
     read: Callable[[Mapping[str, Any]], Received]
+    max_receives: int
     retry_later: Callable[[Iterable[tuple[str, int]]], None]
 
 
@@ -157,6 +158,7 @@ def responder() -> Responder:
     return Responder(
         answering=answering,
         read=partial(read_record, max_receives=settings.inbox_max_receives, seals=keyring),
+        max_receives=settings.inbox_max_receives,
         retry_later=partial(retry_later, sqs, settings.inbox_url),
     )
 

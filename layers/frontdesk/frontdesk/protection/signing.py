@@ -29,13 +29,13 @@ _PUBLIC_KEY = re.compile(r"04[0-9a-f]{128}", re.ASCII)
 class SigningKey:
     """One SM2 private key. ``public_key`` is its point, uncompressed: 04, x and y, 130 hex digits."""
 
-    def __init__(self, value: str, *, nonce: Callable[[], int] = lambda: 1 + secrets.randbelow(_N - 1)) -> None:
+    def __init__(self, value: object, *, nonce: Callable[[], int] = lambda: 1 + secrets.randbelow(_N - 1)) -> None:
         """``value`` is any 64 hex digits but zeros; ``nonce`` returns a secret number in [1, n-1], new each time.
 
         A value out of the range of private keys is folded into it, because a generator of secrets can't be told
         about ranges. Raises `SettingsError`.
         """
-        if not _HEX_64.fullmatch(value) or not int(value, 16):
+        if not isinstance(value, str) or not _HEX_64.fullmatch(value) or not int(value, 16):
             raise SettingsError(["SM2_PRIVATE_KEY must be 64 hex digits, not all of them zero"])
         self._nonce = nonce
         self._curve = CryptSM2(private_key=f"{(int(value, 16) - 1) % (_N - 2) + 1:064x}", public_key="")

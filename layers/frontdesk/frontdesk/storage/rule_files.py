@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from frontdesk.errors import TransientError
 from frontdesk.storage.aws import code_of, translated
 
 if TYPE_CHECKING:
@@ -88,4 +89,6 @@ class S3RuleFiles:
 
 def _file(answer: Any) -> RuleFile:
     text = answer["Body"].read(_MOST_BYTES).decode("utf-8", errors="surrogateescape")
+    if not answer.get("ETag"):
+        raise TransientError("rules: the answer is none of S3's", code="rules_failed")
     return RuleFile(text, answer["ETag"], answer.get("VersionId", ""))
