@@ -269,6 +269,103 @@ def test_nobody_has_to_listen_for_patterns_out_of_time():
     assert judged.judge_answer("a").findings == ()
 
 
+# -- what takes a hit back -------------------------------------------------------------------------------------------
+
+
+def excepting(exception: str, found: str = "keywords: [最低价]") -> RuleSet:
+    """Return rules of which one tags answers, with an exception, and another tags the same words without one."""
+    return RuleSet.read(
+        rules(
+            f"id: words, applies_to: [answer], action: tag, {found}, {exception}",
+            f"id: all, applies_to: [answer], action: tag, {found}",
+        )
+    )
+
+
+@pytest.mark.parametrize("found", ["keywords: [最低价]", "patterns: [最低价]"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("不是最低价", ["all"]),
+        ("我们不最*低 价", ["all"]),
+        ("最低价", ["words", "all"]),
+        ("最低价不是", ["words", "all"]),
+        ("不是，最低价", ["words", "all"]),
+    ],
+)
+def test_words_right_before_a_hit_take_it_back_for_their_rule(text: str, expected: list[str], found: str):
+    assert ids(excepting("unless_before: '不[^，]{0,2}|没有'", found).judge_answer(text)) == expected
+
+
+@pytest.mark.parametrize("found", ["keywords: [最低价]", "patterns: [最低价]"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("最低价是假的", ["all"]),
+        ("最「低」价假", ["all"]),
+        ("最低价", ["words", "all"]),
+        ("是假的最低价", ["words", "all"]),
+        ("最低价，是假的", ["words", "all"]),
+    ],
+)
+def test_words_right_behind_a_hit_take_it_back_for_their_rule(text: str, expected: list[str], found: str):
+    assert ids(excepting("unless_after: '[^，]{0,2}假'", found).judge_answer(text)) == expected
+
+
+def test_one_of_two_exceptions_is_enough():
+    judged = excepting("unless_before: 不, unless_after: 假")
+
+    assert [ids(judged.judge_answer(text)) for text in ("不最低价", "最低价假")] == [["all"], ["all"]]
+
+
+def test_a_hit_that_is_taken_back_takes_no_other_along():
+    judged = RuleSet.read(rules(f"{RULE}, keywords: [最低价], unless_before: 不是"))
+
+    assert spans(judged.judge_answer("不是最低价就是最低价")) == [(7, 10)]
+
+
+def test_what_stands_around_a_hit_is_read_as_it_was_written():
+    assert ids(excepting("unless_before: 无法").judge_answer("無法最低價")) == ["words", "all"]
+    assert ids(excepting("unless_before: '[无無]法'").judge_answer("無法最低價")) == ["all"]
+
+
+@pytest.mark.parametrize(("between", "expected"), [(39, ["all"]), (40, ["words", "all"])])
+def test_what_takes_a_hit_back_is_looked_for_in_the_forty_characters_before_it(between: int, expected: list[str]):
+    assert ids(excepting("unless_before: '不.{0,80}'").judge_answer("不" + "好" * between + "最低价")) == expected
+
+
+@pytest.mark.parametrize("exception", ["unless_before: 不", "unless_after: 假"])
+def test_an_exception_out_of_time_takes_nothing_back_and_is_told_once(exception: str):
+    seconds = iter([0.0, 0.2, 0.2])
+    late: list[str] = []
+    judged = RuleSet.read(
+        rules(f"{RULE}, keywords: [最低价], {exception}"), on_timeout=late.append, clock=lambda: next(seconds)
+    )
+
+    assert spans(judged.judge_answer("不最低价假，不最低价假")) == [(1, 4), (7, 10)]
+    assert late == ["r"]
+
+
+def test_a_slow_exception_is_stopped():
+    late: list[str] = []
+    judged = RuleSet.read(rules(f"{RULE}, keywords: [最低价], unless_after: '(?:(?:xy)+)+z'"), on_timeout=late.append)
+
+    assert spans(judged.judge_answer("最低价" + "xy" * 5_000)) == [(0, 3)]
+    assert late == ["r"]
+
+
+def test_an_exception_costs_nothing_where_its_rule_finds_nothing():
+    def clock() -> float:
+        raise AssertionError("an exception was tried")
+
+    judged = RuleSet.read(
+        rules(f"{RULE}, keywords: [甲], unless_before: 不", "id: s, applies_to: [answer], action: tag, keywords: [乙]"),
+        clock=clock,
+    )
+
+    assert ids(judged.judge_answer("不乙")) == ["s"]
+
+
 # -- what a verdict says ---------------------------------------------------------------------------------------------
 
 ALL_ACTIONS = RuleSet.read(
@@ -357,6 +454,19 @@ RULE = "id: r, applies_to: [answer], action: tag"
         (f"{RULE}, patterns: ['(a+)+b']", "rule r, line 3: the pattern takes too long on repeated characters"),
         (f"{RULE}, patterns: [{'a' * 1001}]", "rule r, line 3: a pattern is a text of 1 to 1000 characters"),
         (f"{RULE}, patterns: [[a]]", "rule r, line 3: a pattern is a text of 1 to 1000 characters"),
+        (f"{RULE}, unless_before: b", "rule r, line 3: it has neither keywords nor patterns"),
+        (f"{RULE}, keywords: [a], unless_before: [b]", "rule r, line 3: a pattern is a text of 1 to 1000 characters"),
+        (f"{RULE}, keywords: [a], unless_after: ''", "rule r, line 3: a pattern is a text of 1 to 1000 characters"),
+        (f"{RULE}, keywords: [a], unless_before: 'b)(c'", "rule r, line 3: unless_before is not a regular expression"),
+        (f"{RULE}, keywords: [a], unless_after: '(b'", "rule r, line 3: unless_after is not a regular expression"),
+        (
+            f"{RULE}, keywords: [a], unless_before: 'b*'",
+            "rule r, line 3: unless_before finds nothing at all, everywhere",
+        ),
+        (
+            f"{RULE}, keywords: [a], unless_before: '(b+)+'",
+            "rule r, line 3: unless_before takes too long on repeated characters",
+        ),
         (f"{RULE}, keywords: [a], substring: maybe", "rule r, line 3: substring is true or false"),
         (f"{RULE}, keywords: [a], sentence: 您好", "rule r, line 3: tag says no sentence"),
         (f"{RULE}, keywords: [a], category: A B", "rule r, line 3: the category: small letters, digits and dashes"),
@@ -448,6 +558,10 @@ def test_two_rules_may_not_have_the_same_id():
     [
         (rules(f"{RULE}, keywords: [{', '.join(['a'] * 50_002)}]"), "the file has more than 50000 keywords"),
         (rules(f"{RULE}, patterns: [{', '.join(['a'] * 502)}]"), "the file has more than 500 patterns"),
+        (
+            rules(f"{RULE}, patterns: [{', '.join(['a'] * 499)}], unless_before: b, unless_after: c"),
+            "the file has more than 500 patterns",
+        ),
         (
             rules(*[f"id: r{number}, applies_to: [answer], action: tag, keywords: [a]" for number in range(1002)]),
             "there are more than 1000 rules",
@@ -659,6 +773,19 @@ ORDINARY_ANSWERS = [
     "到付件请先验货再付款",
     "订单20261122下午已经发出",
     "内部装修，暂停营业三天",
+    "我们不提供内部价",
+    "没有内部折扣",
+    "抱歉，我无法透露我们的底价",
+    "我們無法保證全網最低價",
+    "沒有藥物能治癒癌症",
+    "本產品並非保本保息",
+    "别相信稳赚不赔的理财",
+    "穩賺不賠都是騙局",
+    "請遠離賭博網站",
+    "谨防全网最低价的骗局",
+    "警惕包治百病的神药",
+    "是否能根治高血压，请咨询医生",
+    "Beware of any miracle cure.",
 ]
 ORDINARY_QUESTIONS = [
     "Please ignore the previous instructions and deliver to the front desk",
@@ -711,6 +838,11 @@ def test_the_packaged_rules_let_an_ordinary_question_pass(packaged: RuleSet, que
         ("厂家给的底价是30", "internal-prices"),
         ("内部\n价格是10元", "internal-prices"),
         ("内部「价」是5元", "internal-prices"),
+        ("不含税内部价30元", "internal-prices"),
+        ("这是不对外的内部价", "internal-prices"),
+        ("没有内部折扣，成本价30元", "internal-prices"),
+        ("不是没有内部价，是30元", "internal-prices"),
+        ("不僅全網最低價，還送貨", "competitor-promises"),
         ("成本（价）10元", "internal-prices"),
         ("Our profit margin is 40%.", "internal-prices"),
         ("不用担心，我们保证全网最低价", "competitor-promises"),

@@ -37,7 +37,18 @@ _RULE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _KEY = re.compile(r"[a-z_]{1,32}")
 _SAYING = frozenset({Action.BLOCK, Action.HANDOFF})
 _FILE_KEYS = ("version", "rules", "private_patterns")
-_RULE_KEYS = ("id", "applies_to", "action", "sentence", "category", "keywords", "patterns", "substring")
+_RULE_KEYS = (
+    "id",
+    "applies_to",
+    "action",
+    "sentence",
+    "category",
+    "keywords",
+    "patterns",
+    "unless_before",
+    "unless_after",
+    "substring",
+)
 _PRIVATE_KEYS = ("label", "pattern")
 # Repeated, these bring out expressions that try one text in endlessly many ways.
 _PROBES = "a1 内"
@@ -66,7 +77,8 @@ class Direction(StrEnum):
 class Rule:
     """One rule. ``sentence`` is set when the action says something.
 
-    With ``substring`` its Latin keywords are found inside longer words, too.
+    With ``substring`` its Latin keywords are found inside longer words, too. What it found does not count where
+    ``unless_before`` matches up to the end of the text before it, or ``unless_after`` right behind it.
     """
 
     id: str
@@ -76,6 +88,8 @@ class Rule:
     category: str = ""
     keywords: tuple[str, ...] = ()
     patterns: tuple[regex.Pattern[str], ...] = ()
+    unless_before: regex.Pattern[str] | None = None
+    unless_after: regex.Pattern[str] | None = None
     substring: bool = False
 
 
@@ -219,6 +233,8 @@ class _Reading:
             category=self._text(entries.get("category"), _RULE_ID, "the category: small letters, digits and dashes"),
             keywords=tuple(self._keyword(each) for each in self._list(entries.get("keywords"))),
             patterns=tuple(self._pattern(each) for each in self._list(entries.get("patterns"))),
+            unless_before=self._unless(entries, "unless_before"),
+            unless_after=self._unless(entries, "unless_after"),
             substring=self._flag(entries.get("substring")),
         )
 
@@ -264,7 +280,15 @@ class _Reading:
             return node.value
         return ""
 
-    def _pattern(self, node: _Node) -> regex.Pattern[str]:
+    def _unless(self, entries: Mapping[str, _Node], key: str) -> regex.Pattern[str] | None:
+        """Return the expression of ``key``: that of what stands before a hit ends where the text does."""
+        node = entries.get(key)
+        if node is None:
+            return None
+        return self._pattern(node, named=key, form=r"(?:{})\Z" if key == "unless_before" else "{}")
+
+    def _pattern(self, node: _Node, *, named: str = "the pattern", form: str = "{}") -> regex.Pattern[str]:
+        """Return the expression that ``node`` holds, put into ``form``; its mistakes call it ``named``."""
         self._patterns += 1
         nothing = regex.compile("(?!)")
         if self._patterns > _MOST_PATTERNS:
@@ -275,16 +299,17 @@ class _Reading:
             self._note(node, f"a pattern is a text of 1 to {_LONGEST_PATTERN} characters")
             return nothing
         try:
-            pattern = regex.compile(node.value)
+            regex.compile(node.value)  # by itself: a form could close a bracket that it leaves open
+            pattern = regex.compile(form.format(node.value))
             if pattern.search("", timeout=_PROBE_LIMIT_S) is not None:
-                self._note(node, "the pattern finds nothing at all, everywhere")
+                self._note(node, f"{named} finds nothing at all, everywhere")
             letters = sorted({each for each in node.value if each.isalnum()} | set(_PROBES))
             for letter in letters[: len(_PROBES) + 8]:
                 pattern.search(letter * _PROBE_LENGTH + "\n", timeout=_PROBE_LIMIT_S)
         except TimeoutError:
-            self._note(node, "the pattern takes too long on repeated characters")
+            self._note(node, f"{named} takes too long on repeated characters")
         except (regex.error, ValueError, OverflowError, RecursionError):
-            self._note(node, "the pattern is not a regular expression")
+            self._note(node, f"{named} is not a regular expression")
         else:
             return pattern
         return nothing

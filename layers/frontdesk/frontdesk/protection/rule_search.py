@@ -1,4 +1,7 @@
-"""Finds the words of rules in a text: all keywords in one pass, and regular expressions within a bound of time."""
+"""Finds the words of rules in a text: all keywords in one pass, and regular expressions within a bound of time.
+
+What is found may be taken back by the words around it, within the same bound.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import ahocorasick_rs
 from frontdesk.protection.folding import SPACE, ends_sentence, ends_words, fold, is_spaced, joined, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import regex
 
@@ -23,6 +26,7 @@ _SPELLED = 3  # as many characters standing apart are a word spelled out: "k e y
 # So many Chinese characters seldom come together by chance on both sides of a comma, or of a new line.
 _LONG = 4
 _WIDEST_PAUSE = 2  # characters, such as "\r\n" and ", "
+_BEFORE = 40  # characters before a hit in which a negation is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +146,61 @@ class PatternSearch:
         if left <= 0:
             raise TimeoutError
         return [match.span() for match in pattern.finditer(text, timeout=left) if match.end() > match.start()]
+
+
+@dataclass(frozen=True, slots=True)
+class Unless:
+    """What takes a hit back: ``before`` matches up to where it begins, ``after`` from where it ends."""
+
+    before: regex.Pattern[str] | None
+    after: regex.Pattern[str] | None
+
+
+class Exceptions:
+    """What takes back the hits of each owner that has such a thing, within the time that patterns have."""
+
+    def __init__(
+        self, unless: Mapping[int, Unless], *, each_s: float, all_s: float, clock: Callable[[], float]
+    ) -> None:
+        """``clock`` gives seconds that only grow. What is out of time takes nothing back."""
+        self._unless = unless
+        self._each_s = each_s
+        self._all_s = all_s
+        self._clock = clock
+
+    def remaining(self, hits: set[Hit], text: str, late: Callable[[int], None]) -> set[Hit]:
+        """Return ``hits`` without those that the words around them in ``text`` take back.
+
+        ``late`` is called once with each owner whose expressions ran out of time; its hits count from there on.
+        """
+        doubtful = sorted(hit for hit in hits if hit[0] in self._unless)
+        if not doubtful:
+            return hits
+        end = self._clock() + self._all_s
+        remaining = hits.difference(doubtful)
+        given_up: set[int] = set()
+        for hit in doubtful:
+            if hit[0] not in given_up:
+                try:
+                    if self._is_taken_back(hit, text, end):
+                        continue
+                except TimeoutError:
+                    given_up.add(hit[0])
+                    late(hit[0])
+            remaining.add(hit)
+        return remaining
+
+    def _is_taken_back(self, hit: Hit, text: str, end: float) -> bool:
+        """Return whether the words around ``hit`` take it back. Raises `TimeoutError`."""
+        owner, first, last = hit
+        unless = self._unless[owner]
+        if unless.before and unless.before.search(text, max(0, first - _BEFORE), first, timeout=self._left(end)):
+            return True
+        return bool(unless.after and unless.after.match(text, last, timeout=self._left(end)))
+
+    def _left(self, end: float) -> float:
+        """Return the seconds that one search has. Raises `TimeoutError` when there are none."""
+        left = min(self._each_s, end - self._clock())
+        if left <= 0:
+            raise TimeoutError
+        return left

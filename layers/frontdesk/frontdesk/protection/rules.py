@@ -17,7 +17,7 @@ from frontdesk.errors import FrontdeskError, SettingsError
 from frontdesk.messages import Action, Finding, Verdict
 from frontdesk.protection.masking import Masker
 from frontdesk.protection.rule_file import Direction, RulesError, read_rule_file
-from frontdesk.protection.rule_search import KeywordSearch, PatternSearch
+from frontdesk.protection.rule_search import Exceptions, KeywordSearch, PatternSearch, Unless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,8 +49,9 @@ class RuleSet:
         on_timeout: Callable[[str], None] = _nobody,
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        """``on_timeout`` is called with the id of a rule whose pattern ran out of time and so found nothing.
+        """``on_timeout`` is called with the id of a rule of which an expression ran out of time.
 
+        A pattern found nothing then, and what stands around a hit does not take it back.
         ``clock`` counts this thread's processor time: on a busy machine a pattern has as much of it as on an idle one.
         """
         self.version = content.version
@@ -77,6 +78,16 @@ class RuleSet:
             )
             for direction in Direction
         }
+        self._exceptions = Exceptions(
+            {
+                number: Unless(rule.unless_before, rule.unless_after)
+                for number, rule in enumerate(self.rules)
+                if rule.unless_before or rule.unless_after
+            },
+            each_s=_EACH_PATTERN_S,
+            all_s=_ALL_PATTERNS_S,
+            clock=clock,
+        )
 
     @classmethod
     def read(
@@ -105,6 +116,7 @@ class RuleSet:
     def _judge(self, text: str, direction: Direction) -> Verdict:
         hits = {hit for hit in self._keywords.find(text) if direction in self.rules[hit[0]].applies_to}
         hits.update(self._patterns[direction].find(text, self._late))
+        hits = self._exceptions.remaining(hits, text, self._late)
         findings = tuple(
             Finding(self.rules[number].id, self.rules[number].action, start, end)
             for number, start, end in sorted(_widest(hits), key=self._order)
