@@ -678,6 +678,12 @@ def test_settings_that_cannot_be_sent_are_refused_at_the_start(changes: dict[str
     assert KEY not in "".join(traceback.format_exception(raised.value))
 
 
+def test_the_audit_is_told_which_app_answers_and_where_but_no_key() -> None:
+    client = client_of("https://fastgpt.example:8443/api")
+
+    assert client.identity == "fastgpt:66f2a9c41d7e3b5508c6e1a4@fastgpt.example"
+
+
 def test_an_address_that_no_resolver_can_take_is_wrong() -> None:
     assert fail(client_of(f"http://{'a' * 70}.example/api")).code in {"fastgpt_wrong_address", "fastgpt_unreachable"}
 

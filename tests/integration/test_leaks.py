@@ -12,6 +12,7 @@ import re
 import socket
 import sys
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -114,6 +115,7 @@ def desk(
     aws.calls.clear()
     vendors.calls.clear()
     vendors.forget()
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))  # between its tries
     desk = WatchedDesk(aws, vendors, monkeypatch)
     desk.compose()
     desk.printed = capsys.readouterr

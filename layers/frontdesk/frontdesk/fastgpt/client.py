@@ -53,8 +53,8 @@ class FastGptClient:
     ) -> None:
         if not _VISIBLE.fullmatch(api_key):
             raise MisconfiguredError("the FastGPT API key is malformed", code="fastgpt_key_malformed")
-        self.identity = f"fastgpt:{app_id}@{urlsplit(base_url).hostname}"
         self._url = _completions_url(base_url)
+        self.identity = f"fastgpt:{app_id}@{urlsplit(self._url).hostname}"
         self._api_key = api_key
         self._app_id = app_id
         self._clock = clock
