@@ -55,10 +55,6 @@ class _Seals:
         """Return the words."""
         return self._key.open(token, *place)
 
-    def digest(self, conversation: str, text: str) -> str:
-        """Never asked for here."""
-        raise NotImplementedError
-
 
 _SEALS = _Seals()
 

@@ -46,11 +46,11 @@ ABSENT["archiver.stream"] = ABSENT["archiver.handler"]
 # The functions of the composition that each of them runs.
 BUILDERS = {
     "callback.handler": {"reception"},
-    "responder.handler": {"responder", "_vault", "_keyring", "_rules"},
+    "responder.handler": {"responder", "_vault", "_keyring", "_customer_keys", "_rules"},
     "archiver.handler": {"archiver"},
     "archiver.stream": {"rescuer"},
     "auditor.handler": {"auditor", "_vault"},
-    "auditor.review": {"reviewer", "_vault", "_keyring", "_rules"},
+    "auditor.review": {"reviewer", "_vault", "_keyring", "_customer_keys", "_rules"},
 }
 
 

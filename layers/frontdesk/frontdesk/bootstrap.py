@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from frontdesk.conversation.reviewing import Reviewing
     from frontdesk.errors import FrontdeskError
     from frontdesk.messages import Received
+    from frontdesk.protection.customer_keys import CustomerKeys
     from frontdesk.protection.rules import CurrentRules
     from frontdesk.protection.sealing import Keyring
     from frontdesk.records import SealedSession
+    from frontdesk.storage.customer_keys import DynamoCustomerKeys
     from frontdesk.storage.signed import JsonService
 
 
@@ -109,8 +111,6 @@ def responder() -> Responder:
     from frontdesk.fastgpt.client import FastGptClient
     from frontdesk.protection import chain
     from frontdesk.protection.current_masking import CurrentMasking
-    from frontdesk.protection.customer_keys import CustomerKeys
-    from frontdesk.protection.sealing import check_keyring
     from frontdesk.settings import ResponderSecrets, ResponderSettings
     from frontdesk.storage import aws
     from frontdesk.storage.audit import DynamoAudit
@@ -129,9 +129,7 @@ def responder() -> Responder:
     )
     dynamodb, sqs = aws.dynamodb(), aws.sqs()
     keyring = _keyring(vault, settings.keyring_secret_arn)
-    key_store = DynamoCustomerKeys(dynamodb, settings.customer_keys_table)
-    check_keyring(keyring, key_store)
-    seals = CustomerKeys(keyring=keyring, store=key_store, clock=time.time)
+    seals = _customer_keys(keyring, DynamoCustomerKeys(dynamodb, settings.customer_keys_table))
     api = WecomApi(
         base_url=settings.wecom_api_base,
         corp_id=settings.corp_id,
@@ -181,6 +179,15 @@ def _keyring(vault: JsonService, arn: str) -> Keyring:
         return read_secret(vault, arn, "keyring").get("SM4_KEYRING")
 
     return Keyring.read(read(), reread=read)
+
+
+def _customer_keys(keyring: Keyring, store: DynamoCustomerKeys) -> CustomerKeys:
+    """Return what seals for each customer; raises `SettingsError` when the ring is not the one that has been in use."""
+    from frontdesk.protection.customer_keys import CustomerKeys
+    from frontdesk.protection.sealing import check_keyring
+
+    check_keyring(keyring, store)
+    return CustomerKeys(keyring=keyring, store=store, clock=time.time)
 
 
 def _rules(bucket: str) -> CurrentRules:
@@ -272,8 +279,6 @@ def reviewer() -> Reviewing:
     """Return the review of what was said, with the keys to read it; raises `FrontdeskError`."""
     from frontdesk.conversation.reviewing import Reviewing
     from frontdesk.protection import chain
-    from frontdesk.protection.customer_keys import CustomerKeys
-    from frontdesk.protection.sealing import check_keyring
     from frontdesk.settings import ReviewerSettings
     from frontdesk.storage import aws
     from frontdesk.storage.audit import DynamoAudit
@@ -284,9 +289,7 @@ def reviewer() -> Reviewing:
     settings = ReviewerSettings.read(os.environ)
     dynamodb = aws.dynamodb()
     keyring = _keyring(_vault(settings.keyring_secret_arn, settings.region), settings.keyring_secret_arn)
-    key_store = DynamoCustomerKeys(dynamodb, settings.customer_keys_table)
-    check_keyring(keyring, key_store)
-    seals = CustomerKeys(keyring=keyring, store=key_store, clock=time.time)
+    seals = _customer_keys(keyring, DynamoCustomerKeys(dynamodb, settings.customer_keys_table))
     audit = DynamoAudit(dynamodb, settings.audit_table, seals=seals, chain=chain, day_index=settings.audit_day_index)
     return Reviewing(
         audit=audit,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from frontdesk.records import Happening, Reply
     from frontdesk.storage.audit import DynamoAudit, Head
-    from frontdesk.storage.seals import Seals
+    from frontdesk.storage.seals import DigestingSeals
 
 # Dead letters are kept for 14 days, and a redrive must still find what had been sent.
 KEEP_REPLIES_S = 15 * 86_400
@@ -45,7 +45,7 @@ class DynamoLedger:
         client: DynamoDBClient,
         table: str,
         *,
-        seals: Seals,
+        seals: DigestingSeals,
         audit: DynamoAudit,
         clock: Callable[[], float] = time.time,
         submit: Callable[..., Future[Head]] | None = None,

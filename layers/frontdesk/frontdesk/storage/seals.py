@@ -18,6 +18,10 @@ class Seals(Protocol):
     def open(self, conversation: str, token: str, *place: str) -> str:
         """Return the words in ``token``; raises `UnopenableError`, and `ErasedError` when its key was destroyed."""
 
+
+class DigestingSeals(Seals, Protocol):
+    """Seals that can also name a text without telling it."""
+
     def digest(self, conversation: str, text: str) -> str:
         """Return 32 hex digits that stand for ``text`` in this conversation, and tell nobody what it is."""
 
