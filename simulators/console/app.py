@@ -14,11 +14,14 @@ from starlette.routing import BaseRoute, Mount
 from simulators.console.board import Board
 from simulators.console.deployment import open_window
 from simulators.console.feed import Feed
-from simulators.console.watch import DeploymentWatch, PhoneWatch, watching
+from simulators.console.kf_watch import KfWatch
+from simulators.console.watch import DeploymentWatch, PhoneWatch, Watch, watching
 from simulators.console.web import Console, OnlyFromHere
 from simulators.fastgpt.app import create_app as create_fastgpt
 from simulators.wecom.app import WecomSimulator
 from simulators.wecom.app import serve as serve_wecom
+from simulators.wecom.kf.accounts import FIRST_ACCOUNT, Servicer
+from simulators.wecom.kf.customers import Customer
 from simulators.wecom.members import Member
 
 if TYPE_CHECKING:
@@ -28,8 +31,11 @@ if TYPE_CHECKING:
     from simulators.console.deployment import Window
     from simulators.console.settings import RunSettings
 
-# Invented. The page starts with somebody to write as.
-_CUSTOMERS = (Member("lin.mei", "林梅"), Member("wang.qi", "王琪"), Member("chen.an", "陈安"))
+# Invented. The page starts with somebody to write as, from within the company and from WeChat, and with colleagues who
+# take customers over: on duty from the start, so that a hand-over can be seen at once.
+_MEMBERS = (Member("lin.mei", "林梅"), Member("wang.qi", "王琪"), Member("chen.an", "陈安"))
+_CUSTOMERS = (Customer("wmZhouYu0001", "周雨"), Customer("wmLiMu0002", "李沐"), Customer("wmHeQing0003", "何青"))
+_STAFF = (Servicer("zhou.min", "周敏"), Servicer("he.yun", "何云"))
 _EVERY_S_LOCAL = 0.7
 _EVERY_S_REAL = 3.0  # CloudWatch Logs allows an account few reads a second
 _LOOK_BACK_MS = 15 * 60 * 1000
@@ -46,15 +52,14 @@ def create_app(settings: RunSettings, *, window: Window | None = None) -> Starle
     feed = Feed()
     board = Board(feed)
     routes: list[BaseRoute] = Console(feed, window, _facts(settings)).routes()
-    watches: list[PhoneWatch | DeploymentWatch] = [
+    watches: list[Watch] = [
         DeploymentWatch(window, board, every_s=_EVERY_S_LOCAL if deployment.endpoint_url else _EVERY_S_REAL)
     ]
     simulator = None
     if settings.wecom:
         simulator = WecomSimulator(settings.wecom)
-        for member in _CUSTOMERS:
-            simulator.add_member(member)
-        watches.append(PhoneWatch(simulator, board))
+        _populate(simulator)
+        watches += [PhoneWatch(simulator, board), KfWatch(simulator, board)]
         routes.append(Mount("/wecom", serve_wecom(simulator)))
     if settings.fastgpt:
         routes.append(Mount("/fastgpt", create_fastgpt(settings.fastgpt)))
@@ -69,6 +74,18 @@ def create_app(settings: RunSettings, *, window: Window | None = None) -> Starle
     app = Starlette(routes=routes, middleware=[Middleware(OnlyFromHere)], lifespan=lifespan)
     app.state.feed = feed
     return app
+
+
+def _populate(simulator: WecomSimulator) -> None:
+    """Let there be somebody to write as, and somebody to take over."""
+    kf = simulator.state.kf
+    for member in (*_MEMBERS, *(Member(each.userid, each.name) for each in _STAFF)):
+        simulator.add_member(member)
+    for customer in _CUSTOMERS:
+        kf.customers.put(customer)
+    account = kf.accounts.chosen(FIRST_ACCOUNT)
+    for servicer in _STAFF:
+        kf.accounts.employ(account, servicer)
 
 
 def _facts(settings: RunSettings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reads the deployment from outside: log lines, sessions, archived documents. Blocking; runs in a thread."""
+"""Reads the deployment from outside: log lines, sessions, who attends, the archive. Blocking; runs in a thread."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from simulators.console.settings import Deployment
 
-LOG_GROUPS = ("CallbackLogs", "ResponderLogs", "ArchiverLogs", "ArchiverStreamLogs")
+LOG_GROUPS = ("CallbackLogs", "CollectorLogs", "ResponderLogs", "ArchiverLogs", "ArchiverStreamLogs")
 # CloudWatch shows a line some seconds after it was written, and the lines of several workers in no fixed order.
 _LATE_MS = 15_000
 _FAULTS = (BotoCoreError, ClientError)
@@ -56,6 +56,26 @@ class SessionState:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class AttendanceState:
+    """Who attends to a customer: ``state`` is bot, waiting or person, ``agent`` the person's user id.
+
+    ``reason`` is why a person was called, ``due_at`` (epoch seconds) when somebody is reminded or the customer taken
+    back, ``reminders`` how often that was.
+    """
+
+    conversation: str
+    state: str
+    agent: str
+    reason: str
+    due_at: int | None
+    reminders: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as the page gets it."""
+        return asdict(self)
+
+
 class Window(Protocol):
     """What the page needs to see of a deployment. All methods raise `UnreachableError`."""
 
@@ -64,6 +84,9 @@ class Window(Protocol):
 
     def session(self, conversation: str) -> SessionState | None:
         """Return the newest session of a conversation, ``None`` when the table has none (any more)."""
+
+    def attendance(self, conversation: str) -> AttendanceState | None:
+        """Return who attends to the customer, ``None`` when nobody was ever called."""
 
     def archived(
         self, conversation: str, session_id: str, channel: str, near: Iterable[int]
@@ -123,6 +146,18 @@ class AwsWindow:
         except _FAULTS as error:
             raise UnreachableError(f"Sessions: {_code(error)}") from error
         return _session(answer["Items"][0]) if answer["Items"] else None
+
+    def attendance(self, conversation: str) -> AttendanceState | None:
+        """Return who attends to the customer, ``None`` when nobody was ever called."""
+        try:
+            answer = self._dynamodb.get_item(
+                TableName=self._resources["Attendance"], Key={"conversation": {"S": conversation}}, ConsistentRead=True
+            )
+        except KeyError:
+            raise UnreachableError("Attendance: not deployed") from None
+        except _FAULTS as error:
+            raise UnreachableError(f"Attendance: {_code(error)}") from error
+        return _attendance(answer["Item"]) if "Item" in answer else None
 
     def archived(
         self, conversation: str, session_id: str, channel: str, near: Iterable[int]
@@ -199,6 +234,20 @@ def _session(item: dict[str, Any]) -> SessionState:
         last_activity_at=whole("last_activity_at"),
         expires_at=whole("expires_at"),
         archived=0 < whole("version") <= whole("archived_version"),
+    )
+
+
+def _attendance(item: dict[str, Any]) -> AttendanceState:
+    def text(name: str) -> str:
+        return str(item.get(name, {}).get("S", ""))
+
+    return AttendanceState(
+        conversation=item["conversation"]["S"],
+        state=text("state"),
+        agent=text("agent").lower(),
+        reason=text("reason"),
+        due_at=int(item["due_at"]["N"]) if "due_at" in item else None,
+        reminders=int(item.get("reminders", {}).get("N", 0)),
     )
 
 

@@ -3,9 +3,10 @@
 The lines come from several log groups, late, in any order and now and then twice, so a journey is never changed step by
 step: the lines of a conversation are kept, and folded anew when another one arrives. Times are epoch milliseconds.
 
-A line that tells of a message has `conversation`, `message_id` and either `stage` with `at_ms`, or `code` (a failure).
-"queued" also carries `received_at_ms` and `verified_at_ms`; "asked" carries `messages`, the number of messages that
-were taken together, and `attempt`; "archived" names a session instead of a message.
+A line that tells of a message has `conversation`, `message_id` and either `stage` with `at_ms`, or `code` (a failure),
+or `reason` (why a person was called). "queued" also carries `received_at_ms` and `verified_at_ms`; "asked" carries
+`messages`, the number of messages that were taken together, and `attempt`; "archived" names a session instead of a
+message.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class LogLine:
     message_id: str = ""
     stage: str = ""
     code: str = ""
+    reason: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -55,7 +57,7 @@ class Journey:
 
     ``stages`` has the time of each stage reached: of the last attempt, where there were several. ``duplicates`` is how
     often it was queued beyond the first time. ``answered_with`` is the id of the message whose reply answers this one
-    too, ``messages`` how many messages this one's reply answers.
+    too, ``messages`` how many messages this one's reply answers; ``called`` is why a person was called.
     """
 
     message_id: str
@@ -67,6 +69,7 @@ class Journey:
     duplicates: int = 0
     answered_with: str = ""
     messages: int = 1
+    called: str = ""
     reply_kind: str = ""
     segments: int = 0
     session_id: str = ""
@@ -108,8 +111,8 @@ def read_line(text: str, logged_at_ms: int) -> LogLine | None:
         return None
     if not isinstance(document, dict) or not isinstance(document.get("conversation"), str):
         return None
-    stage, code = document.get("stage"), document.get("code")
-    if stage not in STAGES and not isinstance(code, str):
+    stage, code, reason = (document.get(name) for name in ("stage", "code", "reason"))
+    if stage not in STAGES and not isinstance(code, str) and not isinstance(reason, str):
         return None
     at_ms = document.get("at_ms")
     return LogLine(
@@ -118,6 +121,7 @@ def read_line(text: str, logged_at_ms: int) -> LogLine | None:
         message_id=str(document.get("message_id") or ""),
         stage=stage if stage in STAGES else "",
         code=code if isinstance(code, str) else "",
+        reason=reason if isinstance(reason, str) else "",
         fields=document,
     )
 
@@ -141,6 +145,7 @@ def fold(lines: Iterable[LogLine]) -> list[Journey]:
 def _add(journey: Journey, line: LogLine) -> None:
     fields = line.fields
     journey.channel = journey.channel or str(fields.get("channel", ""))
+    journey.called = line.reason or journey.called
     if line.code:
         _fail(journey, line)
     match line.stage:

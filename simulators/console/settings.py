@@ -55,6 +55,8 @@ class _Wecom(_Part):
 class _Fastgpt(_Part):
     api_key: str = Field(min_length=1)
     app_id: str
+    lite_api_key: str = ""
+    lite_app_id: str = ""
 
 
 class _Aws(_Part):

@@ -7,9 +7,10 @@ import contextlib
 import logging
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from simulators.console.deployment import UnreachableError
+from simulators.console.phones import FromMember, Phone, member_entry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from simulators.console.board import Board
     from simulators.console.deployment import Window
     from simulators.console.journeys import LogLine
-    from simulators.wecom.deliveries import Delivery
     from simulators.wecom.simulator import WecomSimulator
     from simulators.wecom.timeline import Entry
 
@@ -29,38 +29,47 @@ _MOST_SESSIONS = 20  # looked at again in one round, those of the latest activit
 _SETTLING_S = 120  # after its end, for which a session is still looked at: it may yet be archived
 
 
+class Watch(Protocol):
+    """Something that keeps looking."""
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+
+
 class PhoneWatch:
-    """Looks at the WeCom simulator, which lives in the same event loop."""
+    """Looks at the members' phones in the WeCom simulator, which lives in the same event loop."""
 
     def __init__(self, simulator: WecomSimulator, board: Board) -> None:
         self._simulator = simulator
         self._board = board
-        self._shown_up_to = 0
-        self._travelling: dict[int, tuple[Delivery, Entry]] = {}
+        self._looked_at = -1
+        self._shown: dict[int, Entry] = {}
+        self._followed_up_to = 0
+        self._travelling: dict[int, FromMember] = {}
 
     def look(self) -> None:
-        """Show the board what is new."""
+        """Show the board what is new, and what has changed: a card that was updated, a message that was recalled."""
         state = self._simulator.state
-        members = state.members.all()
-        self._board.see_customers(members)
-        last_seq = state.timeline.last_seq
-        if last_seq > self._shown_up_to:
-            chats = [state.timeline.entries(member.userid.lower(), self._shown_up_to) for member in members]
-            entries = [entry for chat in chats for entry in chat]
-            self._board.see_entries(sorted(entries, key=lambda entry: entry.seq))
-            self._set_out({entry.seq: entry for entry in entries})
-            self._shown_up_to = max((entry.seq for entry in entries), default=last_seq)
+        self._board.see_phones(Phone(member.userid.lower(), member.name) for member in state.members.all())
+        changes = state.timeline.changes
+        if changes != self._looked_at:
+            self._looked_at = changes
+            self._see_entries(state.timeline.all())
         if self._travelling:
-            self._board.see_deliveries(self._travelling.values())
-            self._travelling = {seq: pair for seq, pair in self._travelling.items() if not pair[0].done}
+            self._board.see_sent(self._travelling.values())
+            self._travelling = {seq: sent for seq, sent in self._travelling.items() if not sent.delivery.done}
 
-    def _set_out(self, entries: dict[int, Entry]) -> None:
+    def _see_entries(self, entries: list[Entry]) -> None:
+        new = sorted((each for each in entries if self._shown.get(each.seq) is not each), key=lambda each: each.seq)
+        self._shown = {each.seq: each for each in entries}
+        self._board.see_entries(member_entry(each) for each in new if each.visible or each.recalled)
         for delivery in reversed(self._simulator.deliveries()):
-            if delivery.seq <= self._shown_up_to:
+            if delivery.seq <= self._followed_up_to:
                 break
-            if entry := entries.get(delivery.seq):
-                self._travelling[delivery.seq] = (delivery, entry)
+            if entry := self._shown.get(delivery.seq):
+                self._travelling[delivery.seq] = FromMember(delivery, entry)
         self._travelling = dict(sorted(self._travelling.items()))
+        self._followed_up_to = max(self._followed_up_to, *self._shown, 0)
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -119,6 +128,9 @@ class DeploymentWatch:
                 found = replace(held, gone=True)
             if found is not None:
                 self._board.see_session(found)
+            attendance = await asyncio.to_thread(self._window.attendance, conversation)
+            if attendance is not None:
+                self._board.see_attendance(attendance)
 
 
 def _latest_last(lines: Iterable[LogLine]) -> list[str]:
@@ -126,7 +138,7 @@ def _latest_last(lines: Iterable[LogLine]) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def watching(*watches: PhoneWatch | DeploymentWatch) -> AsyncIterator[None]:
+async def watching(*watches: Watch) -> AsyncIterator[None]:
     """Let ``watches`` run beside the block. One that breaks is logged, and the others go on."""
     tasks = [asyncio.create_task(watch.run()) for watch in watches]
     for task in tasks:

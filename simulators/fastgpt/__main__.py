@@ -15,7 +15,7 @@ from simulators.fastgpt.settings import BUNDLED_FAQ, VERSIONS, FastgptSettings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until interrupted. Key and app come from FASTGPT_API_KEY and FASTGPT_APP_ID."""
+    """Serve until interrupted. Keys and apps come from FASTGPT_API_KEY, FASTGPT_APP_ID and FASTGPT_LITE_…."""
     parser = argparse.ArgumentParser(prog="python -m simulators.fastgpt", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=3000, help="0 for any free one")

@@ -4,6 +4,7 @@ Source: labring/FastGPT `packages/service/support/permission/auth/common.ts` and
 """
 
 import re
+from collections.abc import Collection
 from typing import Protocol
 
 from simulators.fastgpt.dialect import Dialect
@@ -18,7 +19,7 @@ class Gate(Protocol):
 
     @property
     def settings(self) -> FastgptSettings:
-        """The server's key and apps."""
+        """The server's keys and apps."""
         ...
 
     @property
@@ -29,9 +30,9 @@ class Gate(Protocol):
 
 def authorised_app(gate: Gate, header: str | None, body_app_id: str | None) -> str:
     """Return the id of the app the call may use. Raises ApiError: the key, the app, or no app at all."""
-    suffix = _checked_suffix(gate, header)
-    settings = gate.settings
-    bound = settings.app_id if settings.key_is_bound else None
+    key, suffix = _checked(gate, header)
+    may_call = gate.settings.apps_of(key)
+    bound = may_call[0] if gate.settings.key_is_bound else None
     if gate.dialect.call_names_app:
         app_id = body_app_id or suffix or bound
         if not app_id:
@@ -40,24 +41,19 @@ def authorised_app(gate: Gate, header: str | None, body_app_id: str | None) -> s
         app_id = bound or body_app_id or suffix
         if not app_id:
             raise ApiError("Key is error. You need to use the app key rather than the account key.")
-    return _existing(gate, app_id)
+    return _existing(gate, app_id, may_call)
 
 
-def key_is_known(gate: Gate, key: str) -> bool:
-    """Return whether that text is the server's key."""
-    return key == gate.settings.api_key
-
-
-def _checked_suffix(gate: Gate, header: str | None) -> str | None:
-    """Check the key and return the app id that may hang on it."""
+def _checked(gate: Gate, header: str | None) -> tuple[str, str | None]:
+    """Check the key and return it with the app id that may hang on it."""
     parts = (header or "").split(" ")
     credential = parts[1] if len(parts) > 1 else ""
     if not credential:
         raise listed("unAuthorization")
     key, suffix = _split(gate, credential)
-    if not key_is_known(gate, key):
+    if not gate.settings.apps_of(key):
         raise listed("unAuthApiKey")
-    return suffix
+    return key, suffix
 
 
 def _split(gate: Gate, credential: str) -> tuple[str, str | None]:
@@ -70,10 +66,12 @@ def _split(gate: Gate, credential: str) -> tuple[str, str | None]:
     return "-".join(parts[:2]), parts[2] if len(parts) == 3 else None
 
 
-def _existing(gate: Gate, app_id: str) -> str:
+def _existing(gate: Gate, app_id: str, may_call: Collection[str]) -> str:
     settings = gate.settings
-    if app_id in settings.forbidden_app_ids and gate.dialect.call_names_app:
+    exists = app_id in {settings.app_id, settings.tool_app_id, settings.lite_app_id, *settings.forbidden_app_ids}
+    # Before 4.15 nobody checked whether the key's creator may read the app.
+    if exists and app_id not in may_call and gate.dialect.call_names_app:
         raise listed("unAuthApp")
-    if app_id in {settings.app_id, settings.tool_app_id, *settings.forbidden_app_ids}:
+    if exists:
         return app_id
     raise listed("appUnExist") if gate.dialect.call_names_app else ApiError("app is empty")

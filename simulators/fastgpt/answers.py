@@ -6,6 +6,7 @@ from typing import Any
 
 from simulators.fastgpt import nodes
 from simulators.fastgpt.interactive import SAMPLES, Interactive
+from simulators.fastgpt.settings import APPS
 from simulators.fastgpt.steps import (
     Channel,
     NodeEnds,
@@ -26,6 +27,8 @@ class Answer:
 
     match: str = ""
     """Part of the question or of the chatId; "" meets all."""
+    app: str = "main"
+    """Which app gives it: main, lite, or any."""
     times: int | None = None
     """How often it is given; None for always."""
     text: str = ""
@@ -37,9 +40,13 @@ class Answer:
     tools: tuple[dict[str, Any], ...] = ()
     """Tool calls before the text: any of id, toolName, functionName, params, response."""
     nodes: tuple[dict[str, Any], ...] | None = None
-    """The node results, exactly; None for a start and a chat node."""
+    """The node results, exactly, in place of `intent`, `score`, `error` and `reasoning`; None for the usual ones."""
     variables: dict[str, Any] | None = None
-    """Global variables the workflow sets."""
+    """Global variables the workflow sets, with a node of their own unless `nodes` has one."""
+    intent: str = ""
+    """The class that a question classifier chose: its `cqResult`."""
+    score: float | None = None
+    """The score of the one quote that a dataset search found, on every scale; 0: it found none."""
     interactive: Interactive | None = None
     error: str = ""
     """The error text of the model's node."""
@@ -49,13 +56,18 @@ class Answer:
     """Between pieces."""
 
     @property
+    def words(self) -> str:
+        """The whole text."""
+        return "".join(self.chunks) or self.text
+
+    @property
     def delay_s(self) -> float | None:
         """Seconds before the first words, if it says so."""
         return None if self.delay_ms is None else self.delay_ms / 1000
 
     def steps(self, inquiry: Inquiry) -> list[Step]:
         """Return the steps of a run that gives this answer."""
-        text = "".join(self.chunks) or self.text
+        text = self.words
         channel: Channel = "fixed" if self.fixed else "answer"
         steps: list[Step] = [NodeStarts("指定回复" if self.fixed else "AI 对话")]
         steps += spoken(self.reasoning, "reasoning")
@@ -66,7 +78,7 @@ class Answer:
             steps += spoken(text, channel)
         if self.variables:
             steps.append(VariablesChange(self.variables))
-        steps += [NodeEnds(result) for result in self._results(inquiry, text)]
+        steps += [NodeEnds(result) for result in self._results(inquiry)]
         if self.interactive:
             steps.append(Pauses(self.interactive))
         return steps
@@ -76,18 +88,32 @@ class Answer:
         shown = {each.name: getattr(self, each.name) for each in fields(self)}
         return {each.name: shown[each.name] for each in fields(self) if shown[each.name] != each.default}
 
-    def _results(self, inquiry: Inquiry, text: str) -> list[dict[str, Any]]:
+    def _results(self, inquiry: Inquiry) -> list[dict[str, Any]]:
         if self.nodes is not None:
-            return [
+            results = [
                 nodes.node(str(given.get("moduleType", "chatNode")), str(given.get("moduleName", ""))) | given
                 for given in self.nodes
             ]
+        else:
+            results = [nodes.start_node(), *self._findings(inquiry), self._said(inquiry)]
+        if self.variables and not any("updateVarResult" in result for result in results):
+            results.append(nodes.variables_node(list(self.variables.values())))
+        return results
+
+    def _findings(self, inquiry: Inquiry) -> list[dict[str, Any]]:
+        found = []
+        if self.intent:
+            found.append(nodes.classify_node(inquiry.question, self.intent))
+        if self.score is not None:
+            found.append(nodes.scored_search_node(inquiry.question, self.score))
+        return found
+
+    def _said(self, inquiry: Inquiry) -> dict[str, Any]:
         if self.fixed:
-            return [nodes.start_node(), nodes.fixed_reply_node(text)]
+            return nodes.fixed_reply_node(self.words)
         failure = {"error": {"message": self.error}, "errorText": self.error} if self.error else {}
         thought = {"reasoningText": self.reasoning} if self.reasoning else {}
-        said = nodes.chat_node(inquiry.question, inquiry.context, text, **failure, **thought)
-        return [nodes.start_node(), said]
+        return nodes.chat_node(inquiry.question, inquiry.context, self.words, **failure, **thought)
 
 
 def read_answer(raw: Any) -> Answer:
@@ -107,6 +133,11 @@ def read_answer(raw: Any) -> Answer:
             if not isinstance(given[name], list):
                 raise ValueError(f"{name} must be a list")
             given[name] = tuple(given[name])
+    if given.get("app", "main") not in APPS:
+        raise ValueError(f"app must be one of {', '.join(APPS)}")
+    score = given.get("score")
+    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1):
+        raise ValueError("score must be a number from 0 to 1")
     return Answer(**given)
 
 
@@ -120,11 +151,11 @@ class AnswerBook:
         """Script an answer."""
         self._answers.append((answer, [answer.times]))
 
-    def take(self, question: str, chat_id: str) -> Answer | None:
-        """Return the answer to give, and count it down."""
+    def take(self, question: str, chat_id: str, app: str) -> Answer | None:
+        """Return the answer that the app (`main` or `lite`) is to give, and count it down."""
         for scripted in reversed(self._answers):
             answer, left = scripted
-            if answer.match not in question and answer.match not in chat_id:
+            if answer.app not in {app, "any"} or (answer.match not in question and answer.match not in chat_id):
                 continue
             if left[0] is not None:
                 left[0] -= 1

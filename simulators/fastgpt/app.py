@@ -11,9 +11,11 @@ Scripted over `{mount}/_control/`:
   POST /_control/faults   {"kind": …, "match": …, "times": …, …}    GET lists those that wait, DELETE drops them
   POST /_control/answers  {"match": …, "text": …, …}                 GET, DELETE likewise
   GET  /_control/runs     what was asked, and how it ended            DELETE forgets it
+  GET  /_control/feedback what users said of answers                  DELETE forgets it
   POST /_control/reset    forgets everything, as DELETE /_control/ does
 
-Kinds of faults and their own parameters (all take match, times, path, headers_ms, first_ms, between_ms, split_bytes):
+Kinds of faults and their own parameters (all take match, app, times, path, headers_ms, first_ms, between_ms and
+split_bytes):
   error        statusText or code + message; after_chunks puts it in mid-run      (every row of FastGPT's error table)
   error_event  the same, always as an event in a stream
   json_error   the same, always in JSON; status
@@ -26,8 +28,13 @@ Kinds of faults and their own parameters (all take match, times, path, headers_m
   slow         -                                                                  (only the delays)
   garbage      after_chunks (0), body
 
-An answer says any of: match, times, text, chunks, fixed, reasoning, tools, nodes, variables, interactive (an object, or
-the name of a sample: userSelect, userInput, agentAsk, paymentPause), error, delay_ms, between_ms.
+An answer says any of: match, app, times, text, chunks, fixed, reasoning, tools, variables (that the workflow sets),
+intent (the class that a question classifier chose), score (of what a dataset search found, 0 for nothing), nodes (in
+place of the usual ones), interactive (an object, or the name of a sample: userSelect, userInput, agentAsk,
+paymentPause), error, delay_ms, between_ms. Without score and variables nothing tells how sure the app is.
+
+Faults and answers meet the main app alone unless `app` is lite or any, because an order to sum a conversation up holds
+the conversation's words.
 
 README.md beside this file shows each with curl.
 """

@@ -22,7 +22,7 @@ from simulators.fastgpt.rounds import Round, open_round
 from simulators.fastgpt.runs import Run, State
 from simulators.fastgpt.schema import lenient_ask, read_ask
 from simulators.fastgpt.server import Server
-from simulators.fastgpt.steps import Breaks, Cuts, FallsSilent, Pauses, Spills, Step, Words
+from simulators.fastgpt.steps import Breaks, Cuts, FallsSilent, Pauses, Spills, Step, VariablesChange, Words
 from simulators.fastgpt.transcript import completion
 
 if TYPE_CHECKING:
@@ -79,7 +79,10 @@ class _Call(Response):
         self._seen = lenient_ask(body)
         self._run: Run = server.runs.begin(self._seen)
         self._round: Round | None = None
-        self._fault: Fault | None = server.faults.take(request.url.path, (self._seen.question, self._seen.chat_id))
+        self._app = server.settings.app_name(self._seen.app_id)
+        self._fault: Fault | None = server.faults.take(
+            request.url.path, (self._seen.question, self._seen.chat_id), self._app
+        )
         self._run.fault = self._fault.kind if self._fault else ""
         self._request_id = {"x-request-id": str(uuid4())} if server.dialect.request_ids else {}
 
@@ -118,7 +121,7 @@ class _Call(Response):
             return
         try:
             ask = read_ask(self._body, strict=dialect.checks_body)
-            scripted = self._server.answers.take(ask.question, ask.chat_id)
+            scripted = self._server.answers.take(ask.question, ask.chat_id, self._app)
             self._round = open_round(self._server, ask, self._authorization, scripted=scripted, fault=fault)
         except ApiError as error:
             self._settle("failed", error.name)
@@ -272,6 +275,8 @@ class _Stream:
         if isinstance(step, Words):
             self._run.words_seen()
         self._round.transcript.take(step)
+        if isinstance(step, VariablesChange):
+            step = VariablesChange(dict(self._round.transcript.variables))  # a stream tells all of them each time
         for event in self._framer.step(step):
             await self._write(event)
 

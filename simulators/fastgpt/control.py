@@ -26,6 +26,7 @@ class Control:
             Route("/_control/faults", self.faults, methods=["GET", "POST", "DELETE"]),
             Route("/_control/answers", self.answers, methods=["GET", "POST", "DELETE"]),
             Route("/_control/runs", self.runs, methods=["GET", "DELETE"]),
+            Route("/_control/feedback", self.feedback, methods=["GET", "DELETE"]),
             Route("/_control/reset", self.reset, methods=["POST"]),
             Route("/_control/", self.reset, methods=["DELETE"]),
             Route("/_control", self.reset, methods=["DELETE"]),
@@ -50,15 +51,21 @@ class Control:
         return json_response({"answers": book.as_json()})
 
     async def runs(self, request: Request) -> Response:
-        """Show the calls, oldest first (`?chatId=`, `?state=` choose), or forget them."""
+        """Show the calls, oldest first (`?appId=`, `?chatId=`, `?state=` choose), or forget them."""
         log = self._server.runs
         if request.method == "DELETE":
             log.clear()
-        chosen = request.query_params
-        return json_response({"runs": log.as_json(chosen.get("chatId"), chosen.get("state"))})
+        return json_response({"runs": log.as_json(request.query_params)})
+
+    async def feedback(self, request: Request) -> Response:
+        """Show the users' feedback, oldest first (`?appId=`, `?chatId=` choose), or forget it."""
+        log = self._server.feedback
+        if request.method == "DELETE":
+            log.clear()
+        return json_response({"feedback": log.as_json(request.query_params)})
 
     async def reset(self, request: Request) -> Response:  # noqa: ARG002  (as every endpoint)
-        """Forget everything: chats, runs, faults, answers, the rate window."""
+        """Forget everything: chats, runs, feedback, faults, answers, the rate window."""
         self._server.reset()
         return json_response({"reset": True})
 

@@ -1,9 +1,9 @@
 """Faults asked for over /_control/faults: what they may say, which one meets a call, and how they bend a run.
 
-Every kind takes `match` (part of the question or of the chatId; "" meets all), `times` (how often it strikes,
-default 1, null for always), `path` (part of the URL path, default the completions endpoint), the delays `headers_ms`
-(before the response begins), `first_ms` (before the first words) and `between_ms` (between pieces of text), and
-`split_bytes` (the body of a stream leaves in writes of that many bytes).
+Every kind takes `match` (part of the question or of the chatId; "" meets all), `app` (main, the default, lite, or any),
+`times` (how often it strikes, default 1, null for always), `path` (part of the URL path, default the completions
+endpoint), the delays `headers_ms` (before the response begins), `first_ms` (before the first words) and `between_ms`
+(between pieces of text), and `split_bytes` (the body of a stream leaves in writes of that many bytes).
 """
 
 import json
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from simulators.fastgpt import nodes
 from simulators.fastgpt.dialect import Dialect
 from simulators.fastgpt.errors import LISTED_STATUS_TEXTS, ApiError, failed, json_response, listed, team_limit
+from simulators.fastgpt.settings import APPS
 from simulators.fastgpt.steps import Breaks, Cuts, FallsSilent, NodeEnds, Spills, Step, Words, spoken
 from simulators.fastgpt.workflow import Inquiry
 
@@ -48,6 +49,7 @@ class Fault:
 
     kind: str
     match: str = ""
+    app: str = "main"
     path: str = _COMPLETIONS
     times: int | None = 1
     headers_ms: int = 0
@@ -163,6 +165,8 @@ def read_fault(raw: Any) -> Fault:
     for name in ("times", "headers_ms", "first_ms", "between_ms", "split_bytes", "after_chunks", "code", "status"):
         if not isinstance(raw.get(name), int | None) or (raw.get(name) or 0) < 0:
             raise ValueError(f"{name} must be a whole number, 0 or more")
+    if raw.get("app", "main") not in APPS:
+        raise ValueError(f"app must be one of {', '.join(APPS)}")
     fault = Fault(**raw)
     if fault.statusText not in {"", "error", *LISTED_STATUS_TEXTS}:
         raise ValueError(f"statusText must be error or one of {', '.join(sorted(LISTED_STATUS_TEXTS))}")
@@ -179,11 +183,13 @@ class FaultBook:
         """Let a fault wait for its call."""
         self._waiting.append((fault, [fault.times]))
 
-    def take(self, path: str, texts: Sequence[str]) -> Fault | None:
-        """Return the first fault that meets a call of that path with those texts, and count it down."""
+    def take(self, path: str, texts: Sequence[str], app: str) -> Fault | None:
+        """Return the first fault that meets a call of that app and path with those texts, and count it down."""
         for waiting in self._waiting:
             fault, left = waiting
-            if fault.path not in path or not (not fault.match or any(fault.match in text for text in texts)):
+            if fault.app not in {app, "any"} or fault.path not in path:
+                continue
+            if fault.match and not any(fault.match in text for text in texts):
                 continue
             if left[0] is not None:
                 left[0] -= 1

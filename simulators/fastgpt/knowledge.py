@@ -1,7 +1,8 @@
 """The dataset behind the simulated app: reads a FAQ file and finds what shares characters with a question.
 
 No model: likeness is counted over pairs of neighbouring Chinese characters and over Latin words. Scores are then bent
-into the ranges that embedding and rerank models usually give, so that thresholds meant for those still make sense.
+into the ranges that embedding and rerank models usually give, so that thresholds meant for those still make sense: what
+the FAQ really answers scores 0.8 and more.
 """
 
 import hashlib
@@ -72,12 +73,12 @@ class Hit:
     @property
     def embedding(self) -> float:
         """The likeness on the scale of an embedding model."""
-        return round(0.95 * math.pow(self.likeness, 0.35), 4)
+        return round(0.95 * math.sqrt(self.likeness), 4)
 
     @property
     def rerank(self) -> float:
         """The likeness on the scale of a rerank model."""
-        return round(0.99 * math.pow(self.likeness, 0.35), 4)
+        return round(0.99 * math.sqrt(self.likeness), 4)
 
 
 class Faq:

@@ -113,6 +113,24 @@ def chat_node(question: str, context: Sequence[tuple[str, str]], answer: str, **
     return node("chatNode", "AI 对话", **{**told, **fields})
 
 
+def scored_search_node(question: str, score: float) -> dict[str, Any]:
+    """Return a dataset search with one quote of that score, or with none for a score of 0."""
+    quote = {
+        "id": object_id("data", question),
+        "updateTime": "2026-07-30T08:00:00.000Z",
+        "q": question,
+        "a": "",
+        "chunkIndex": 0,
+        "score": [{"type": kind, "value": score, "index": 0} for kind in ("reRank", "embedding")],
+    }
+    return node("datasetSearchNode", "知识库搜索", query=question, quoteList=[quote] if score else [])
+
+
+def variables_node(values: Sequence[Any]) -> dict[str, Any]:
+    """Return a variable update: it tells the values that it assigned, and not to which variables."""
+    return node("variableUpdate", "变量更新", updateVarResult=list(values))
+
+
 def fixed_reply_node(text: str) -> dict[str, Any]:
     """Return a fixed reply's node."""
     return node("answerNode", "指定回复", textOutput=text)

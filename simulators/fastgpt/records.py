@@ -14,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from simulators.fastgpt.access import authorised_app, key_is_known
+from simulators.fastgpt.access import authorised_app
 from simulators.fastgpt.chats import Chat, Item
 from simulators.fastgpt.errors import ApiError, failed, refused_body, succeeded
+from simulators.fastgpt.feedback import Feedback
 from simulators.fastgpt.knowledge import object_id
 from simulators.fastgpt.nodes import CHAT_MODEL
-from simulators.fastgpt.schema import require
+from simulators.fastgpt.schema import allow_text, require
 from simulators.fastgpt.server import Server
 
 Fields = Mapping[str, Any]
@@ -69,7 +70,8 @@ class Records:
     async def _answer(self, request: Request, handler: Handler, fields: Fields) -> Response:
         """Answer with the handler's data, or as a fault meant for this path asks."""
         dialect = self._server.dialect
-        fault = self._server.faults.take(request.url.path, (str(fields.get("chatId", "")),))
+        app = self._server.settings.app_name(str(fields.get("appId", "")))
+        fault = self._server.faults.take(request.url.path, (str(fields.get("chatId", "")),), app)
         if fault:
             await asyncio.sleep(fault.headers_ms / 1000)
             if fault.kind == "silence":
@@ -103,11 +105,12 @@ class Records:
 
     def _health(self, request: Request, fields: Fields) -> dict[str, Any]:  # noqa: ARG002  (as every handler)
         """Tell whether the key in the query exists."""
-        if not key_is_known(self._server, str(fields.get("apiKey", ""))):
+        apps = self._server.settings.apps_of(str(fields.get("apiKey", "")))
+        if not apps:
             raise ApiError("APIKey invalid")
         data: dict[str, Any] = {"valid": True, "usagePoints": 0, "maxUsagePoints": -1}
         if self._server.settings.key_is_bound:
-            data["appId"] = self._server.settings.app_id
+            data["appId"] = apps[0]
         return data
 
     def _init(self, request: Request, fields: Fields) -> dict[str, Any]:
@@ -150,11 +153,17 @@ class Records:
 
     def _feedback(self, request: Request, fields: Fields) -> None:
         """Set one feedback; what is not sent is cleared."""
-        item = self._chat_of(request, fields, "dataId").answer(str(fields.get("dataId", "")))
+        chat = self._chat_of(request, fields, "dataId")
+        if self._server.dialect.checks_body:
+            allow_text(fields, ("userGoodFeedback", "userBadFeedback"))
+        item = chat.answer(str(fields.get("dataId", "")))
         if item is None:
             raise ApiError("Chat item not found")
         item.good_feedback = fields.get("userGoodFeedback")
         item.bad_feedback = fields.get("userBadFeedback")
+        self._server.feedback.add(
+            Feedback(chat.app_id, chat.chat_id, item.data_id, item.good_feedback, item.bad_feedback)
+        )
 
     def _histories(self, request: Request, fields: Fields) -> dict[str, Any]:
         app_id = self._app_of(request, fields)

@@ -101,6 +101,8 @@ def open_round(
         steps = scripted.steps(inquiry)
     elif is_tool:
         steps = server.app.run_tool(inquiry.variables)
+    elif server.settings.app_name(app_id) == "lite":
+        steps = server.app.run_lite(inquiry)
     else:
         steps = server.app.run(inquiry)
     first = not chat.items

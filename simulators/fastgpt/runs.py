@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -80,14 +81,11 @@ class RunLog:
         self._runs.append(run)
         return run
 
-    def as_json(self, chat_id: str | None = None, state: str | None = None) -> list[dict[str, Any]]:
-        """Return the calls, those of one chat or one state if named."""
+    def as_json(self, chosen: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the calls, those of one `appId`, `chatId` or `state` if chosen."""
+        wanted = {name: chosen[name] for name in ("appId", "chatId", "state") if name in chosen}
         shown = (run.as_json() for run in self._runs)
-        return [
-            run
-            for run in shown
-            if (chat_id is None or run["chatId"] == chat_id) and (state is None or run["state"] == state)
-        ]
+        return [run for run in shown if all(run[name] == value for name, value in wanted.items())]
 
     def clear(self) -> None:
         """Forget all calls; numbering goes on."""

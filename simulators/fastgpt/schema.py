@@ -115,6 +115,17 @@ def require(fields: Mapping[str, Any], names: Sequence[str]) -> None:
         raise refused_body(issues)
 
 
+def allow_text(fields: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuse a body where one of those is there and no text; null counts as not sent. Raises ApiError with code 400."""
+    issues = [
+        _wrong_type(name, "string", fields[name])
+        for name in names
+        if fields.get(name) is not None and not isinstance(fields[name], str)
+    ]
+    if issues:
+        raise refused_body(issues)
+
+
 def _issues(body: Any) -> list[Issue]:
     if not isinstance(body, dict):
         return [_wrong_type(None, "object", body)]

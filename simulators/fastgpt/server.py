@@ -9,6 +9,7 @@ from simulators.fastgpt.chats import ChatStore
 from simulators.fastgpt.dialect import Dialect, dialect_of
 from simulators.fastgpt.errors import team_limit
 from simulators.fastgpt.faults import FaultBook
+from simulators.fastgpt.feedback import FeedbackLog
 from simulators.fastgpt.knowledge import load_faq
 from simulators.fastgpt.runs import RunLog
 from simulators.fastgpt.settings import FastgptSettings
@@ -57,10 +58,11 @@ class Server:
     runs: RunLog = field(default_factory=RunLog)
     faults: FaultBook = field(default_factory=FaultBook)
     answers: AnswerBook = field(default_factory=AnswerBook)
+    feedback: FeedbackLog = field(default_factory=FeedbackLog)
 
     def reset(self) -> None:
-        """Forget chats, runs, faults, scripted answers and the team's count."""
-        for part in (self.chats, self.runs, self.faults, self.answers):
+        """Forget chats, runs, faults, scripted answers, feedback and the team's count."""
+        for part in (self.chats, self.runs, self.faults, self.answers, self.feedback):
             part.clear()
         self.limit = TeamLimit(self.settings.requests_per_minute)
 

@@ -9,6 +9,8 @@ from typing import Literal, Self
 Version = Literal["4.12", "4.14", "4.16"]
 KeyKind = Literal["account", "app"]
 
+APPS = ("main", "lite", "any")
+"""Whom a fault or a scripted answer may be meant for."""
 VERSIONS: tuple[Version, ...] = ("4.12", "4.14", "4.16")
 BUNDLED_FAQ = Path(__file__).with_name("faq.yaml")
 SAMPLE_API_KEY = "fastgpt-simulatorSampleKey0000000000000000000000000000000000000"
@@ -20,10 +22,10 @@ _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 
 @dataclass(frozen=True, slots=True)
 class FastgptSettings:
-    """One server with one key. Times are in seconds.
+    """One server with its apps and their keys. Times are in seconds.
 
     Raises ValueError for an app id that no FastGPT could have (24 hexadecimal characters), an unknown version,
-    or a time below zero.
+    a light app that is the main one, a key to a light app that there is not, or a time below zero.
     """
 
     api_key: str = SAMPLE_API_KEY
@@ -48,6 +50,10 @@ class FastgptSettings:
     """Apps that exist, but that the key's creator may not read."""
     tool_app_id: str = SAMPLE_TOOL_APP_ID
     """An app of type workflowTool: takes `variables`, no messages."""
+    lite_app_id: str = ""
+    """A second, light app, which sums conversations up; none if empty."""
+    lite_api_key: str = ""
+    """The light app's own key, which opens no other; if empty, `api_key` opens it too."""
     rerank: bool = True
     """Whether the dataset search reranks, so that quotes carry a `reRank` score."""
     similarity: float = 0.65
@@ -56,9 +62,13 @@ class FastgptSettings:
     """Whether streamed words keep their citation marks when the caller did not ask for them."""
 
     def __post_init__(self) -> None:
-        for name in ("app_id", "tool_app_id"):
-            if not _OBJECT_ID.fullmatch(getattr(self, name)):
+        for name in ("app_id", "tool_app_id", "lite_app_id"):
+            if not _OBJECT_ID.fullmatch(getattr(self, name)) and not (name == "lite_app_id" and not self.lite_app_id):
                 raise ValueError(f"{name} must be 24 hexadecimal characters, like every id FastGPT makes")
+        if self.lite_app_id in {self.app_id, self.tool_app_id}:
+            raise ValueError("lite_app_id must be another app than the others")
+        if self.lite_api_key and not self.lite_app_id:
+            raise ValueError("lite_app_id is missing: lite_api_key is the key to it")
         if self.version not in VERSIONS:
             raise ValueError(f"version must be one of {', '.join(VERSIONS)}")
         for name in ("model_delay", "chunk_delay", "title_delay"):
@@ -71,15 +81,33 @@ class FastgptSettings:
     def from_environment(
         cls, environment: Mapping[str, str], *, version: Version = "4.16", faq: Path = BUNDLED_FAQ
     ) -> Self:
-        """Take the key and the app from FASTGPT_API_KEY and FASTGPT_APP_ID, samples where they are unset."""
+        """Take key and app from FASTGPT_API_KEY and FASTGPT_APP_ID, samples where they are unset.
+
+        The light app comes from FASTGPT_LITE_API_KEY and FASTGPT_LITE_APP_ID; there is none where they are unset.
+        """
         return cls(
             api_key=environment.get("FASTGPT_API_KEY") or SAMPLE_API_KEY,
             app_id=environment.get("FASTGPT_APP_ID") or SAMPLE_APP_ID,
+            lite_api_key=environment.get("FASTGPT_LITE_API_KEY", ""),
+            lite_app_id=environment.get("FASTGPT_LITE_APP_ID", ""),
             version=version,
             faq=faq,
         )
 
+    def app_name(self, app_id: str) -> str:
+        """Return how faults and scripted answers call an app: `lite`, or `main` for any other id."""
+        return "lite" if app_id and app_id == self.lite_app_id else "main"
+
+    def apps_of(self, api_key: str) -> tuple[str, ...]:
+        """Return the apps that a key may call, the one it is made for first; none for an unknown key."""
+        apps: tuple[str, ...] = ()
+        if api_key == self.api_key:
+            apps = (self.app_id, self.tool_app_id)
+        if self.lite_app_id and api_key == (self.lite_api_key or self.api_key):
+            apps = (*apps, self.lite_app_id)
+        return apps
+
     @property
     def key_is_bound(self) -> bool:
-        """Whether the key belongs to one app."""
+        """Whether a key belongs to one app."""
         return (self.key_kind or ("account" if self.version == "4.16" else "app")) == "app"

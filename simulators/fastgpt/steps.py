@@ -42,7 +42,7 @@ class NodeEnds:
 
 @dataclass(frozen=True, slots=True)
 class VariablesChange:
-    """The workflow set global variables."""
+    """The workflow set these global variables."""
 
     values: dict[str, Any]
 

@@ -14,16 +14,32 @@ from simulators.fastgpt.interactive import DEPARTMENTS, SAMPLES, Interactive, an
 from simulators.fastgpt.knowledge import Faq, Hit
 from simulators.fastgpt.settings import FastgptSettings
 from simulators.fastgpt.steps import NodeEnds, NodeStarts, Pauses, Step, VariablesChange, spoken
+from simulators.fastgpt.summary import summed_up
 
 HANDOFF_REPLY = "\n好的，正在为您转接人工客服，请稍候。"
 UNKNOWN_REPLY = "抱歉，这个问题我不知道答案，资料里没有相关内容。您可以换个说法，或回复「转人工」。"
 WHICH_ONE_REPLY = "请问您指的是哪一款产品呢？"
 
-_HANDOFF = re.compile(r"转人工|人工客服|真人")
+_HANDOFF = re.compile(
+    r"转人工|转接人工|找人工|人工客服|人工服务|真人|(?:talk|speak) (?:to|with) (?:an? )?(?:human|person|agent)",
+    re.IGNORECASE,
+)
 _GREETING = re.compile(r"(?:你好|您好|嗨|哈喽|早上好|下午好|晚上好|在吗|hello|hi|hey)[\s,，。.!！~～]*", re.IGNORECASE)
+_OPENING = re.compile(r"(?:我)?(?:想|要)?(?:请问|问|咨询|请教)(?:一下|个问题|个事|几个问题)?[\s,，。.!！~～]*")
+_THANKS = re.compile(
+    r"(?:好的|好|嗯|行)?[,，\s]*(?:谢谢|多谢|感谢|辛苦了|thanks|thank you)(?:你|您|了|啦)?[\s,，。.!！~～]*",
+    re.IGNORECASE,
+)
+_FAREWELL = re.compile(r"(?:好的|好|嗯|行|知道了|明白了|再见|拜拜|bye|ok|okay)[\s,，。.!！~～]*", re.IGNORECASE)
 _MY_NAME_IS = re.compile(r"我(?:叫|是)(?!什么|谁)([\u4e00-\u9fffA-Za-z]{1,8})")
 _WHO_AM_I = re.compile(r"我叫什么|我是谁|我的名字")
 _WHAT_DID_I_ASK = re.compile(r"(?:刚才|刚刚|上一?个|之前).*(?:问|说)了?(?:什么|题)|上一个问题")
+_COURTESIES = {
+    _OPENING: "您请讲，我在听。",
+    _THANKS: "不客气，很高兴能帮到您。",
+    _FAREWELL: "好的，有需要随时找我。",
+}
+_BACKGROUND = re.compile(r"\A\s*（.*?\n）\n(?=.*\S)", re.DOTALL)
 _PAUSES = {"选择部门": "userSelect", "填写表单": "userInput", "预约上门": "agentAsk"}
 
 
@@ -52,6 +68,7 @@ class SampleApp:
         """Return the steps of the run that answers the inquiry."""
         if inquiry.pending is not None:
             return self._resume(inquiry, inquiry.pending)
+        inquiry = _with_its_background(inquiry)
         question = inquiry.question
         for words, kind in _PAUSES.items():
             if words in question:
@@ -70,8 +87,19 @@ class SampleApp:
         output = nodes.node("pluginOutput", "插件输出", pluginOutput={"result": answer})
         return [*chatted(Inquiry(question), answer), NodeEnds(output)]
 
+    def run_lite(self, inquiry: Inquiry) -> list[Step]:
+        """Return the steps of the light app: it sums up what has several lines, and answers a single one."""
+        lines = [line for line in inquiry.question.splitlines() if line.strip()]
+        if len(lines) > 1:
+            return [NodeEnds(nodes.start_node()), *chatted(inquiry, summed_up(lines))]
+        remark = self._small_talk(inquiry)
+        return [
+            NodeEnds(nodes.start_node()),
+            *(chatted(inquiry, remark) if remark else self._looked_up(inquiry)),
+        ]
+
     def _hand_off(self, question: str) -> list[Step]:
-        changed = nodes.node("variableUpdate", "变量更新", updateVarResult=[True])
+        changed = nodes.variables_node([True])
         return [
             *_classified(question, "转人工"),
             NodeEnds(changed),
@@ -86,6 +114,9 @@ class SampleApp:
         question = inquiry.question.strip()
         if _GREETING.fullmatch(question):
             return f"您好，我是{self._faq.company}的智能客服，请问有什么可以帮您？"
+        for words, reply in _COURTESIES.items():
+            if words.fullmatch(question):
+                return reply
         said = [text for speaker, text in inquiry.context if speaker == "Human"]
         if _WHO_AM_I.search(question):
             names = [found.group(1) for text in said if (found := _MY_NAME_IS.search(text))]
@@ -146,6 +177,15 @@ def chatted(inquiry: Inquiry, answer: str, **fields: Any) -> list[Step]:
     """Return the steps of an AI chat node that says the answer."""
     result = nodes.chat_node(inquiry.question, inquiry.context, answer, **fields)
     return [NodeStarts("AI 对话"), *spoken(answer), NodeEnds(result)]
+
+
+def _with_its_background(inquiry: Inquiry) -> Inquiry:
+    """Return the inquiry with what stands in brackets of their own before the question as something said before."""
+    found = _BACKGROUND.match(inquiry.question)
+    if found is None:
+        return inquiry
+    said_before = [*inquiry.context, ("Human", found[0].strip())]
+    return replace(inquiry, question=inquiry.question[found.end() :], context=said_before)
 
 
 def _classified(question: str, intent: str) -> list[Step]:

@@ -26,6 +26,10 @@ _OPTIONS = {
     "secret": "the app's secret",
     "token": "the callback's token",
     "encoding-aes-key": "the callback's EncodingAESKey, 43 characters",
+    "kf-secret": "the secret of 微信客服, if it has its own",
+    "kf-token": "its callback's token, if it has its own",
+    "kf-encoding-aes-key": "its callback's EncodingAESKey, if it has its own",
+    "kf-callback-url": "where its callbacks go, if not to the app's address",
 }
 
 
@@ -50,6 +54,10 @@ def read_settings(options: argparse.Namespace) -> WecomSettings:
         token=options.token,
         encoding_aes_key=options.encoding_aes_key,
         callback_url=options.callback_url,
+        kf_secret=options.kf_secret,
+        kf_token=options.kf_token,
+        kf_encoding_aes_key=options.kf_encoding_aes_key,
+        kf_callback_url=options.kf_callback_url,
     )
 
 
@@ -64,7 +72,7 @@ def main() -> int:
     base = f"http://{options.host}:{options.port}"
     print(f"wecom simulator: API {base}/cgi-bin/ · control {base}/_control/")
     for name, value in settings.redacted().items():
-        print(f"  {name:17} {value}")
+        print(f"  {name:19} {value}")
     sys.stdout.flush()
     # No access log: the API carries secrets and tokens in query strings. Stopping does not wait for long polls.
     uvicorn.run(

@@ -1,6 +1,7 @@
 """The `/cgi-bin` API without HTTP: a call goes in, the JSON of the answer comes out.
 
 Source: WeCom developer docs, paths 91039 (gettoken), 90236 (message/send), 90196 (user/get), 90930 (addresses).
+What belongs to 微信客服 (`kf/…`) is in the package `kf`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from typing import TYPE_CHECKING
 
 from simulators.wecom import errcodes
 from simulators.wecom.errcodes import ApiError, error_body
+from simulators.wecom.kf.api import KF_ENDPOINTS
 from simulators.wecom.sending import parse_send, recipients_of, send_message
-from simulators.wecom.tokens import TokenState
+from simulators.wecom.tokens import Rights, TokenState
+from simulators.wecom.updating import recall_message, update_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from simulators.wecom.kf.api import KfEndpoint
     from simulators.wecom.state import PlatformState
 
 # Blocks kept for documentation (RFC 5737): nobody can mistake them for the platform's real addresses.
 _CALLBACK_ADDRESSES = ["192.0.2.0/24", "198.51.100.17"]
 _API_ADDRESSES = ["203.0.113.8", "203.0.113.9"]
+# What any of the enterprise's secrets may ask.
+_FOR_EVERY_TOKEN = frozenset({"getcallbackip", "get_api_domain_ip"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +41,16 @@ class ApiCall:
 
     @property
     def userids(self) -> tuple[str, ...]:
-        """Whom the call is about: the recipients, or the member asked for."""
-        return recipients_of(self._document()) or tuple(filter(None, [self.query.get("userid")]))
+        """Whom the call is about: the recipients, or the member or customer asked for."""
+        document = self._document()
+        customer = document.get("external_userid")
+        asked = [self.query.get("userid"), customer if isinstance(customer, str) else None]
+        return recipients_of(document) or tuple(filter(None, asked))
+
+    @property
+    def is_kf(self) -> bool:
+        """Tell whether the call belongs to 微信客服."""
+        return self.path.startswith("kf/")
 
     @property
     def msgtype(self) -> str | None:
@@ -58,11 +72,15 @@ class QyApi:
         self._state = state
         self._endpoints: dict[str, tuple[str, Callable[[ApiCall], dict[str, object]]]] = {
             "gettoken": ("GET", self._get_token),
-            "message/send": ("POST", self._send),
+            "message/send": ("POST", lambda call: send_message(state, call.body)),
+            "message/update_template_card": ("POST", lambda call: update_card(state, call.body)),
+            "message/recall": ("POST", lambda call: recall_message(state, call.body)),
             "user/get": ("GET", self._get_user),
             "getcallbackip": ("GET", self._get_callback_addresses),
             "get_api_domain_ip": ("GET", self._get_api_addresses),
         }
+        for path, endpoint in KF_ENDPOINTS.items():
+            self._endpoints[path] = (endpoint.method, _bound(endpoint, state))
 
     def knows(self, path: str) -> bool:
         """Tell whether `path` is served at all; others are HTTP 404."""
@@ -98,6 +116,11 @@ class QyApi:
             raise ApiError(errcodes.BAD_TOKEN)
         if verdict is TokenState.EXPIRED:
             raise ApiError(errcodes.TOKEN_EXPIRED)
+        rights = Rights.ALL if call.path in _FOR_EVERY_TOKEN else self._state.tokens.rights(token)
+        if rights is Rights.KF and not call.is_kf:
+            raise ApiError(errcodes.NOT_PERMITTED)
+        if rights is Rights.APP and call.is_kf:
+            raise ApiError(errcodes.NOT_THE_KF_SECRET)
 
     def _get_token(self, call: ApiCall) -> dict[str, object]:
         settings = self._state.settings
@@ -108,14 +131,14 @@ class QyApi:
             raise ApiError(errcodes.SECRET_MISSING)
         if corp_id != settings.corp_id:
             raise ApiError(errcodes.BAD_CORPID)
-        if secret != settings.secret:
+        rights = Rights.APP if settings.kf_has_own_secret else Rights.ALL
+        if settings.kf_has_own_secret and secret == settings.kf_secret:
+            rights = Rights.KF
+        elif secret != settings.secret:
             raise ApiError(errcodes.BAD_SECRET)
         lifetime = self._state.behaviour.token_lifetime_s
-        token = self._state.tokens.issue(self._state.clock(), lifetime)
+        token = self._state.tokens.issue(self._state.clock(), lifetime, rights)
         return {"errcode": 0, "errmsg": "ok", "access_token": token, "expires_in": lifetime}
-
-    def _send(self, call: ApiCall) -> dict[str, object]:
-        return send_message(self._state, call.body)
 
     def _get_user(self, call: ApiCall) -> dict[str, object]:
         userid = call.query.get("userid", "")
@@ -133,3 +156,10 @@ class QyApi:
 
     def _get_api_addresses(self, _call: ApiCall) -> dict[str, object]:
         return {"errcode": 0, "errmsg": "ok", "ip_list": _API_ADDRESSES}
+
+
+def _bound(endpoint: KfEndpoint, state: PlatformState) -> Callable[[ApiCall], dict[str, object]]:
+    def answer(call: ApiCall) -> dict[str, object]:
+        return {"errcode": 0, "errmsg": "ok", **endpoint.answer(state, call.query, call.body)}
+
+    return answer

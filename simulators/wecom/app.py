@@ -22,7 +22,7 @@ from simulators.wecom.simulator import WecomSimulator
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from simulators.wecom.state import Clock
+    from simulators.wecom.clock import Clock
 
 __all__ = ["Behaviour", "WecomSettings", "WecomSimulator", "create_app", "serve"]
 

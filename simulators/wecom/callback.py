@@ -77,8 +77,12 @@ class CallbackWriter:
         *,
         tamper: Tamper | None = None,
         pad: int | None = None,
+        names_agent: bool = True,
     ) -> CallbackRequest:
-        """Return the POST that carries `elements` at epoch second `now`; `pad` (1 to 32) fixes the pad byte."""
+        """Return the POST that carries `elements` at epoch second `now`.
+
+        `pad` (1 to 32) fixes the pad byte; `names_agent` tells whether the outer document has an AgentID.
+        """
         document = write_document(elements, Shape.drawn(self._rng)).encode()
         if tamper is Tamper.INNER_NOT_XML:
             document = b"this is not a document"
@@ -87,7 +91,7 @@ class CallbackWriter:
         encrypted = self._encrypt(settings, document, tamper, pad)
         stamp = int(now) - (_STALE_SECONDS if tamper is Tamper.TIMESTAMP else 0)
         url = self._signed_url(settings, stamp, "", encrypted, spoil=tamper is Tamper.SIGNATURE)
-        return CallbackRequest(url, self._body(settings, encrypted, tamper))
+        return CallbackRequest(url, self._body(settings, encrypted, tamper, names_agent=names_agent))
 
     def write_verification(self, settings: WecomSettings, now: float) -> tuple[CallbackRequest, bytes]:
         """Return the GET check of the address, and the exact body it must be answered with.
@@ -140,13 +144,13 @@ class CallbackWriter:
         pairs = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
         return f"{settings.callback_url}{separator}{pairs}"
 
-    def _body(self, settings: WecomSettings, encrypted: str, tamper: Tamper | None) -> bytes:
+    def _body(self, settings: WecomSettings, encrypted: str, tamper: Tamper | None, *, names_agent: bool) -> bytes:
         if tamper is Tamper.NOT_XML:
             return f"Encrypt={quote(encrypted, safe='')}".encode()
         elements: list[tuple[str, object]] = [
             ("ToUserName", settings.corp_id),
-            ("AgentID", str(settings.agent_id)),
             ("Encrypt", encrypted),
+            *([("AgentID", str(settings.agent_id))] if names_agent else []),
         ]
         self._rng.shuffle(elements)
         body = write_document(elements, Shape.drawn(self._rng)).encode()

@@ -8,19 +8,22 @@ All bodies are JSON; a mistake in one is HTTP 400 with `{"error": "…"}`, and a
     GET|POST /_control/members                     the members · add or replace one
     DELETE   /_control/members/{userid}            forget one
     POST     /_control/members/{userid}/messages   a member writes; answers the delivery with its attempts
+    POST     /_control/members/{userid}/press      a member presses a card's button; answers the same
     POST     /_control/batch                       several messages, reordered or all at once
     GET      /_control/members/{userid}/timeline   ?after=SEQ&wait=SECONDS: {entries, last_seq}, both directions
     GET      /_control/deliveries                  ?msgid=: what became of messages, also of those not waited for
     GET      /_control/calls                       ?path=&after=SEQ: API calls received
     GET|POST|DELETE /_control/faults               list · add one · remove all
     POST     /_control/tokens/expire | revoke      every access token answers 42001 | 40014 from now on
+    POST     /_control/clock                       puts the platform's clock forward
     POST     /_control/reset                       forget everything but the settings
+
+The calls of 微信客服 are in the module `kf.control`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -30,8 +33,11 @@ from starlette.routing import Route
 from simulators.wecom.deliveries import Delivery, read_options
 from simulators.wecom.faults import read_fault
 from simulators.wecom.jsonfields import FieldError, Fields
+from simulators.wecom.kf.control import KfControl
 from simulators.wecom.members import Member, MemberError
 from simulators.wecom.messages import read_message
+from simulators.wecom.pressing import read_press
+from simulators.wecom.requests import number, read_json
 from simulators.wecom.settings import SettingsError
 from simulators.wecom.simulator import NoCallbackError
 from simulators.wecom.xmltext import XmlTextError
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
     from simulators.wecom.simulator import WecomSimulator
 
 _LONGEST_WAIT_S = 30.0
+_LONGEST_LEAP_S = 366 * 24 * 3600.0
 _ORDERS = ("given", "reversed", "shuffled")
 
 
@@ -63,6 +70,7 @@ class Control:
             ("POST", "/members", self._add_member),
             ("DELETE", "/members/{userid}", self._remove_member),
             ("POST", "/members/{userid}/messages", self._write_message),
+            ("POST", "/members/{userid}/press", self._press),
             ("GET", "/members/{userid}/timeline", self._show_timeline),
             ("POST", "/batch", self._write_batch),
             ("GET", "/deliveries", self._list_deliveries),
@@ -72,7 +80,9 @@ class Control:
             ("DELETE", "/faults", self._clear_faults),
             ("POST", "/tokens/expire", self._expire_tokens),
             ("POST", "/tokens/revoke", self._revoke_tokens),
+            ("POST", "/clock", self._advance_clock),
             ("POST", "/reset", self._reset),
+            *KfControl(self._simulator).table(),
         ]
         return [Route(path, _explaining(endpoint), methods=[method]) for method, path, endpoint in table]
 
@@ -81,7 +91,7 @@ class Control:
         return JSONResponse({**state.settings.redacted(), **asdict(state.behaviour)})
 
     async def _change_config(self, request: Request) -> Response:
-        document = await _read_json(request)
+        document = await read_json(request)
         if not isinstance(document, dict):
             raise FieldError("a JSON object is expected")
         self._simulator.configure(document)
@@ -94,7 +104,7 @@ class Control:
         return JSONResponse({"members": [asdict(member) for member in self._simulator.state.members.all()]})
 
     async def _add_member(self, request: Request) -> Response:
-        fields = Fields(await _read_json(request))
+        fields = Fields(await read_json(request))
         departments = fields.take("department", [1])
         if not isinstance(departments, list) or not all(type(item) is int for item in departments):
             raise FieldError("department: a list of integers is expected")
@@ -115,13 +125,13 @@ class Control:
         return JSONResponse({"removed": removed})
 
     async def _write_message(self, request: Request) -> Response:
-        fields = Fields(await _read_json(request))
+        fields = Fields(await read_json(request))
         wait = fields.flag("wait", default=True)
         delivery = self._write(request.path_params["userid"], fields)
         return await self._carry([delivery], delivery.to_json, wait=wait)
 
     async def _write_batch(self, request: Request) -> Response:
-        fields = Fields(await _read_json(request))
+        fields = Fields(await read_json(request))
         wait = fields.flag("wait", default=True)
         concurrent = fields.flag("concurrent", default=False)
         gap_ms = fields.whole("gap_ms", 0)
@@ -144,8 +154,8 @@ class Control:
 
     async def _show_timeline(self, request: Request) -> Response:
         userid = request.path_params["userid"].lower()
-        after = int(_number(request, "after"))
-        seconds = min(_number(request, "wait"), _LONGEST_WAIT_S)
+        after = int(number(request, "after"))
+        seconds = min(number(request, "wait"), _LONGEST_WAIT_S)
         try:
             entries = await self._simulator.state.timeline.wait(userid, after, seconds)
         except asyncio.CancelledError:
@@ -160,14 +170,14 @@ class Control:
 
     async def _list_calls(self, request: Request) -> Response:
         path = request.query_params.get("path")
-        calls = self._simulator.state.calls.all(path, int(_number(request, "after")))
+        calls = self._simulator.state.calls.all(path, int(number(request, "after")))
         return JSONResponse({"calls": [call.to_json() for call in calls]})
 
     async def _list_faults(self, _request: Request) -> Response:
         return JSONResponse({"faults": self._simulator.state.faults.to_json()})
 
     async def _add_fault(self, request: Request) -> Response:
-        number = self._simulator.state.faults.add(read_fault(Fields(await _read_json(request))))
+        number = self._simulator.state.faults.add(read_fault(Fields(await read_json(request))))
         return JSONResponse({"number": number}, status_code=201)
 
     async def _clear_faults(self, _request: Request) -> Response:
@@ -180,6 +190,24 @@ class Control:
 
     async def _revoke_tokens(self, _request: Request) -> Response:
         return JSONResponse({"tokens": self._simulator.state.tokens.revoke_all()})
+
+    async def _press(self, request: Request) -> Response:
+        fields = Fields(await read_json(request))
+        wait = fields.flag("wait", default=True)
+        press = read_press(fields)
+        fields.finish()
+        delivery = self._simulator.press(request.path_params["userid"], press)
+        return await self._carry([delivery], delivery.to_json, wait=wait)
+
+    async def _advance_clock(self, request: Request) -> Response:
+        fields = Fields(await read_json(request))
+        seconds = fields.number("advance_s", 0)
+        fields.finish()
+        if not 0 <= seconds <= _LONGEST_LEAP_S:
+            raise FieldError(f"advance_s: a number from 0 to {_LONGEST_LEAP_S:.0f} is expected")
+        clock = self._simulator.state.clock
+        clock.advance(seconds)
+        return JSONResponse({"ahead_s": clock.ahead_s, "now": clock()})
 
     async def _reset(self, _request: Request) -> Response:
         await self._simulator.reset()
@@ -222,22 +250,3 @@ def _explaining(
             return JSONResponse({"error": str(exc)}, status_code=409)
 
     return answer
-
-
-async def _read_json(request: Request) -> object:
-    try:
-        document: object = json.loads(await request.body())
-    except ValueError as exc:
-        raise FieldError("the body is not JSON") from exc
-    return document
-
-
-def _number(request: Request, name: str) -> float:
-    text = request.query_params.get(name, "0")
-    try:
-        number = float(text)
-    except ValueError as exc:
-        raise FieldError(f"{name}: a number is expected") from exc
-    if not 0 <= number < 1e15:
-        raise FieldError(f"{name}: a number from 0 is expected")
-    return number

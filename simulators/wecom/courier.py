@@ -26,8 +26,8 @@ class Attempt:
 
     `status` is `None` when no answer came in time; then `error` is "timeout", "connection" or "protocol".
     `milliseconds` is the time until the answer was complete or the wait was given up. `reply` tells what the body
-    of a 200 answer was: "empty", "success", "passive" (a message for the member), "ignored" (a passive reply where
-    none is allowed) or "unreadable".
+    of a 200 answer was: "empty", "success", "passive" (a message for the member), "ignored" (something where nothing is
+    read, as with notifications of 微信客服) or "unreadable".
     """
 
     number: int

@@ -59,6 +59,7 @@ class CgiBin:
             self._simulator.state.calls.record(replace(record, status=404, processed=False))
             return PlainTextResponse("404 page not found", status_code=404)
         document = self._simulator.api.answer(call)
+        self._simulator.announce()
         self._record(record, document)
         return _json(document)
 
@@ -68,6 +69,7 @@ class CgiBin:
         processed = fault.takes_effect and self._simulator.api.knows(call.path)
         if processed:
             self._simulator.api.answer(call)
+            self._simulator.announce()
         record = replace(record, processed=processed)
         if fault.drop is not None:
             self._simulator.state.calls.record(replace(record, status=None))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulators.wecom import errcodes
+from simulators.wecom.cards import INTERACTIVE_CARDS, NOTICE_CARDS, Card, is_well_formed
 from simulators.wecom.errcodes import ApiError
 from simulators.wecom.quotas import DEFAULT_INTERVAL_S
 from simulators.wecom.settings import OverlongText
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 MAX_TEXT_BYTES = 2048
 _MAX_USERIDS = 1000
 _MAX_ARTICLES = 8
-_INTERACTIVE_CARDS = frozenset({"button_interaction", "vote_interaction", "multiple_interaction"})
 _MEDIA_KINDS = frozenset({"image", "voice", "video", "file"})
 _REQUIRED_TEXTS = {"textcard": ("title", "description", "url"), "miniprogram_notice": ("appid", "title")}
 _OTHER_KINDS = frozenset({"news", "mpnews", "template_card"})
@@ -72,17 +72,18 @@ def send_message(state: PlatformState, body: bytes) -> dict[str, object]:
     """
     document = parse_send(body)
     with state.lock:
-        _check_agent(state, document)
+        check_agent(state, document)
         content = _check_content(state, document)
         recipients = _check_recipients(state, document)
         now = state.clock()
         interval = _duplicate_interval(document)
         earlier = state.duplicates.earlier_answer(body, now, interval) if interval else None
         answer = earlier or _answer(state, document, content, recipients)
+        shown: dict[str, Entry] = {}
         for userid in recipients.known:
             limits = (state.behaviour.sends_per_minute, state.behaviour.sends_per_hour)
             dropped = earlier is None and not state.quota.admit(userid, now, *limits)
-            state.timeline.append(
+            shown[userid] = state.timeline.append(
                 Entry(
                     userid=userid,
                     direction=Direction.OUTBOUND,
@@ -97,12 +98,15 @@ def send_message(state: PlatformState, body: bytes) -> dict[str, object]:
                     suppressed=earlier is not None,
                 )
             )
+        if content.msgtype == "template_card" and earlier is None:
+            state.cards.keep(Card(str(answer["msgid"]), shown), str(answer["response_code"]), now)
         if interval and earlier is None:
             state.duplicates.remember(body, now, answer)
     return answer
 
 
-def _check_agent(state: PlatformState, document: dict[str, object]) -> None:
+def check_agent(state: PlatformState, document: dict[str, object]) -> None:
+    """Raise `ApiError` unless `agentid` is the integer of the token's app."""
     agent_id = document.get("agentid")
     if not isinstance(agent_id, int) or isinstance(agent_id, bool):
         raise ApiError(errcodes.BAD_AGENTID)
@@ -170,10 +174,15 @@ def _check_articles(articles: object) -> None:
 
 
 def _check_card(state: PlatformState, card: dict[str, object]) -> None:
-    if not card.get("card_type"):
+    kind = card.get("card_type")
+    if not isinstance(kind, str) or kind not in INTERACTIVE_CARDS | NOTICE_CARDS:
         raise ApiError(errcodes.BAD_PARAMETER)
-    if card["card_type"] in _INTERACTIVE_CARDS and not state.settings.callback_url:
+    if kind in INTERACTIVE_CARDS and not state.settings.callback_url:
         raise ApiError(errcodes.CALLBACK_NEEDED)
+    if kind in NOTICE_CARDS and not isinstance(card.get("card_action"), dict):
+        raise ApiError(errcodes.CARD_ACTION_MISSING)
+    if not is_well_formed(card):
+        raise ApiError(errcodes.BAD_PARAMETER)
 
 
 def truncate(text: str) -> str:
@@ -195,7 +204,7 @@ def _answer(
     state: PlatformState, document: dict[str, object], content: _Content, recipients: _Recipients
 ) -> dict[str, object]:
     card = content.body if isinstance(content.body, dict) else {}
-    interactive = content.msgtype == "template_card" and card.get("card_type") in _INTERACTIVE_CARDS
+    interactive = content.msgtype == "template_card" and card.get("card_type") in INTERACTIVE_CARDS
     return {
         "errcode": 0,
         "errmsg": "ok",
@@ -205,5 +214,5 @@ def _answer(
         "invalidtag": str(document.get("totag", "")),
         "unlicenseduser": "",
         "msgid": f"m{state.rng.getrandbits(160):040x}",
-        "response_code": f"RC_{state.rng.getrandbits(160):040x}" if interactive else "",
+        "response_code": state.cards.draw_code() if interactive else "",
     }

@@ -6,26 +6,33 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
 from simulators.wecom.api import QyApi
-from simulators.wecom.callback import CallbackWriter
+from simulators.wecom.callback import CallbackRequest, CallbackWriter
+from simulators.wecom.clock import Clock, PlatformClock
 from simulators.wecom.courier import Answer, Attempt, Courier
 from simulators.wecom.deliveries import Delivery, DeliveryOptions
+from simulators.wecom.kf.desk import KfDesk
+from simulators.wecom.kf.human import LOOKS_EVERY_S, Human, Humans
+from simulators.wecom.kf.notices import Notice
 from simulators.wecom.members import Member
+from simulators.wecom.pressing import Press, press_message
 from simulators.wecom.replies import PassiveReply, ReplyError, read_reply
 from simulators.wecom.sending import truncate
 from simulators.wecom.settings import Behaviour, WecomSettings, change
-from simulators.wecom.state import Clock, PlatformState
+from simulators.wecom.state import PlatformState
 from simulators.wecom.timeline import Direction, Entry
 from simulators.wecom.xmltext import Shape, write_document
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     import httpx
 
+    from simulators.wecom.callback import Tamper
     from simulators.wecom.messages import MemberMessage
     from simulators.wecom.xmltext import Elements
 
@@ -50,7 +57,7 @@ class Verification:
 
 
 class WecomSimulator:
-    """One enterprise with one self-built app.
+    """One enterprise with one self-built app and its 微信客服; `kf` is what customers and servicers do there.
 
     `clock` returns epoch seconds (for tests that move time), `rng` decides everything random (for tests that repeat
     themselves), `transport` replaces the network for callbacks to a bot in the same process.
@@ -67,13 +74,16 @@ class WecomSimulator:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         rng = rng or SystemRandom()
-        self.state = PlatformState(settings, behaviour or Behaviour(), clock, rng)
+        self.state = PlatformState(settings, behaviour or Behaviour(), PlatformClock(clock), rng)
         self.api = QyApi(self.state)
+        self.kf = KfDesk(self.state)
+        self.humans = Humans(self.state, self.kf)
         self._writer = CallbackWriter(rng)
         self._courier = Courier(transport)
         self._next_msgid = rng.randrange(10**18, 9 * 10**18)
         self._deliveries: deque[Delivery] = deque(maxlen=_KEPT_DELIVERIES)
         self._background: set[asyncio.Task[None]] = set()
+        self._told_soon: dict[str, Notice] = {}
 
     def configure(self, changes: Mapping[str, object]) -> None:
         """Change fields of the settings and of the behaviour by name; raises `SettingsError` and then changes none."""
@@ -88,10 +98,13 @@ class WecomSimulator:
         """Return the deliveries since the last reset (the latest 10,000), of one MsgId when given."""
         return [item for item in tuple(self._deliveries) if msgid in {None, item.msgid}]
 
-    async def verify(self) -> Verification:
-        """Check the callback address as the console does when its settings are saved (docs, path 90930)."""
-        settings, behaviour = self._callback_settings(), self.state.behaviour
-        request, expected = self._writer.write_verification(settings, self.state.clock())
+    async def verify(self, *, of_kf: bool = False) -> Verification:
+        """Check the callback address as the console does when its settings are saved (docs, path 90930).
+
+        `of_kf` checks the one of 微信客服. Raises `NoCallbackError`.
+        """
+        settings, behaviour = self._kf_settings() if of_kf else self._callback_settings(), self.state.behaviour
+        request, expected = self._writer.write_verification(settings, self.state.clock.unmoved())
         answer = await self._courier.get(request, behaviour.verify_timeout_s)
         reason = _verification_problem(answer, expected)
         return Verification(reason is None, answer.status, answer.milliseconds, reason)
@@ -155,15 +168,128 @@ class WecomSimulator:
                 if not concurrent:
                     await task
 
-    def in_background(self, work: Coroutine[object, object, None]) -> None:
+    def in_background(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run `work` beside the caller; `reset` and `aclose` end it."""
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
+
+    def press(self, userid: str, press: Press) -> Delivery:
+        """Let a member press a button of a card; the event has not left yet. Raises `FieldError`."""
+        return self.write(userid, press_message(self.state, userid, press))
+
+    # -- 微信客服 -----------------------------------------------------------------------------------------------
+
+    def announce(self) -> None:
+        """Tell the bot of what happened since the last time; to be called in an event loop."""
+        with self.state.lock:
+            news, self.state.kf.news[:] = list(self.state.kf.news), []
+            granted = {account.open_kfid for account in self.state.kf.accounts.all() if not account.withdrawn}
+        if self.state.settings.of_kf().callback_url:
+            for open_kfid in news:
+                if open_kfid in granted:
+                    self.tell_of_news(open_kfid)
+
+    def tell_of_news(self, open_kfid: str, *, copies: int = 1, delay_ms: int = 0) -> Notice:
+        """Tell the bot, in the background, that an account has news; return the notification that says so.
+
+        With `kf_coalesce` one that waits already stands for this news too, unless there are to be several copies or a
+        delay. Raises `NoCallbackError`.
+        """
+        coalesce = self.state.behaviour.kf_coalesce and copies == 1 and not delay_ms
+        if coalesce and open_kfid in self._told_soon:
+            return self._told_soon[open_kfid]
+        notice = self.notice_of(open_kfid, copies=copies, delay_ms=delay_ms)
+        if coalesce:
+            self._told_soon[open_kfid] = notice
+        notice.journey = self.in_background(self._notify_soon(open_kfid, notice) if coalesce else self.notify(notice))
+        return notice
+
+    def notice_of(self, open_kfid: str, *, copies: int = 1, delay_ms: int = 0) -> Notice:
+        """Return the notification that an account has news, not sent yet. Raises `NoCallbackError`."""
+        self._kf_settings()
+        now = self.state.clock()
+        with self.state.lock:
+            token = self.state.kf.sync_tokens.issue(open_kfid, now)
+        elements: Elements = [("Token", token), ("OpenKfId", open_kfid)]
+        return Notice("kf_msg_or_event", elements, int(now), copies=copies, delay_ms=delay_ms)
+
+    async def notify(self, notice: Notice) -> None:
+        """Carry a notification to the bot, with all copies and attempts."""
+        try:
+            await asyncio.sleep(notice.delay_ms / 1000)
+            for copy in range(1, notice.copies + 1):
+                await self._repeat(notice.attempts, partial(self._notify_once, notice, copy))
+        finally:
+            notice.done = True
+
+    async def forge(self, open_kfid: str, tamper: Tamper | None) -> Attempt:
+        """Send the bot, once, a notification that is not the platform's: damaged, or for `None` without a signature."""
+        settings, behaviour = self._kf_settings(), self.state.behaviour
+        elements = self.notice_of(open_kfid).document(settings)
+        request = self._writer.write_post(settings, elements, self.state.clock.unmoved(), tamper=tamper)
+        if tamper is None:
+            request = CallbackRequest(settings.callback_url, request.body)
+        at_ms = self.state.now_ms()
+        answer = await self._courier.post(request, behaviour.callback_timeout_s, behaviour.content_type)
+        return Attempt(1, 1, at_ms, answer.milliseconds, answer.status, answer.error)
+
+    async def tell_of_account(self, open_kfid: str, *, granted: bool) -> None:
+        """Tell the bot that an account was granted to it, or withdrawn."""
+        name = "AuthAddOpenKfId" if granted else "AuthDelOpenKfId"
+        if self.state.settings.of_kf().callback_url:
+            await self.notify(Notice("kf_account_auth_change", [(name, open_kfid)], int(self.state.clock())))
+
+    def check_kf_callback(self) -> None:
+        """Raise `NoCallbackError` unless the bot can be told of 微信客服."""
+        self._kf_settings()
+
+    def add_human(self, human: Human) -> None:
+        """Let one of the staff act by themselves; to be called in an event loop. Raises `FieldError`."""
+        starts = not self.humans.any
+        self.humans.add(human)
+        if starts:
+            self.in_background(self._let_humans_act())
+
+    async def _let_humans_act(self) -> None:
+        while self.humans.any:
+            self.humans.act()
+            self.announce()
+            await asyncio.sleep(LOOKS_EVERY_S)
+
+    async def _notify_soon(self, open_kfid: str, notice: Notice) -> None:
+        await asyncio.sleep(self.state.behaviour.kf_coalesce_window_s)
+        self._told_soon.pop(open_kfid)
+        await self.notify(notice)
+
+    async def _notify_once(self, notice: Notice, copy: int, number: int) -> Attempt:
+        settings, behaviour = self.state.settings.of_kf(), self.state.behaviour
+        request = self._writer.write_post(
+            settings,
+            notice.document(settings),
+            self.state.clock.unmoved(),
+            names_agent=behaviour.kf_agent_id_element,
+        )
+        at_ms = self.state.now_ms()
+        if notice.sent_at_ms is None:
+            notice.sent_at_ms = at_ms
+        answer = await self._courier.post(request, behaviour.callback_timeout_s, behaviour.content_type)
+        reply = None
+        if answer.status == 200:
+            if notice.accepted_at_ms is None:
+                notice.accepted_at_ms = self.state.now_ms()
+            # There is no passive reply to a notification: nobody reads what else stands there.
+            reply = {b"": "empty", b"success": "success"}.get(answer.body.strip(), "ignored")
+        return Attempt(number, copy, at_ms, answer.milliseconds, answer.status, answer.error, reply)
+
+    # -- everything ---------------------------------------------------------------------------------------------
 
     async def reset(self) -> None:
         """Forget everything but the settings, and end deliveries that still run in the background."""
+        self.humans.clear()
         await self.aclose()
+        self._told_soon.clear()
         self._deliveries.clear()
         self.state.clear()
 
@@ -175,23 +301,29 @@ class WecomSimulator:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _deliver_copy(self, delivery: Delivery, copy: int) -> None:
+        most = 1 if delivery.options.tamper else None
+        await self._repeat(delivery.attempts, partial(self._attempt, delivery, copy), most=most)
+
+    async def _repeat(
+        self, attempts: list[Attempt], once: Callable[[int], Awaitable[Attempt]], *, most: int | None = None
+    ) -> None:
+        """Try `once`, with the number of the try, until it is acknowledged or given up; `attempts` gets each try."""
         behaviour = self.state.behaviour
-        most = 1 if delivery.options.tamper else behaviour.max_attempts
-        for number in range(1, most + 1):
+        for number in range(1, (most or behaviour.max_attempts) + 1):
             if number > 1:
                 await asyncio.sleep(behaviour.retry_interval_s)
-            attempt = await self._attempt(delivery, number, copy)
-            delivery.attempts.append(attempt)
+            attempt = await once(number)
+            attempts.append(attempt)
             if attempt.status == 200 or (attempt.status is not None and not behaviour.retry_non_200):
                 return
 
-    async def _attempt(self, delivery: Delivery, number: int, copy: int) -> Attempt:
+    async def _attempt(self, delivery: Delivery, copy: int, number: int) -> Attempt:
         settings, behaviour = self.state.settings, self.state.behaviour
         options = delivery.options
         request = self._writer.write_post(
             settings,
             _document_elements(settings, delivery),
-            self.state.clock(),
+            self.state.clock.unmoved(),
             tamper=options.tamper,
             pad=options.pad,
         )
@@ -252,6 +384,12 @@ class WecomSimulator:
         settings = self.state.settings
         if not settings.callback_url:
             raise NoCallbackError("the app has no callback_url yet")
+        return settings
+
+    def _kf_settings(self) -> WecomSettings:
+        settings = self.state.settings.of_kf()
+        if not settings.callback_url:
+            raise NoCallbackError("微信客服 has no callback address yet")
         return settings
 
 

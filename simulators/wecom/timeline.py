@@ -1,5 +1,6 @@
-"""The chat of each member with the app, both directions in one order, with a way to wait for what comes next.
+"""The chats of the platform: each in the order in which it was written, with a way to wait for what comes next.
 
+`Entry` is what stands in a member's chat with the app; the customers' chats of 微信客服 have entries of their own.
 Safe to use from several threads and several event loops at once.
 """
 
@@ -10,6 +11,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 
 class Direction(StrEnum):
@@ -28,7 +30,8 @@ class Entry:
     `via` is "callback" (written by the member), "send" (message/send) or "passive" (reply in a callback's answer).
     `truncated`: the platform cut the text at 2048 bytes. `dropped`: over the rate limit, the member never saw it.
     `suppressed`: an identical request inside its duplicate-check interval, not shown again. `tampered` names the
-    damage of a forged callback. `body` holds the kind's own object as it was sent.
+    damage of a forged callback. `body` holds the kind's own object as it was sent, and of a card that was updated the
+    one that stands there now (`updated`). `recalled`: withdrawn by message/recall, gone from the chat.
     """
 
     userid: str
@@ -43,68 +46,116 @@ class Entry:
     dropped: bool = False
     suppressed: bool = False
     tampered: str | None = None
+    updated: bool = False
+    recalled: bool = False
     seq: int = 0
+
+    @property
+    def chat(self) -> str:
+        """The chat that the entry belongs to: the member's."""
+        return self.userid
 
     @property
     def visible(self) -> bool:
         """Tell whether the entry stands in the member's chat window."""
-        return not (self.dropped or self.suppressed or self.tampered)
+        return not (self.dropped or self.suppressed or self.tampered or self.recalled)
 
     def to_json(self) -> dict[str, object]:
         """Return the entry as the control API shows it."""
         return {**asdict(self), "visible": self.visible}
 
 
+class Said(Protocol):
+    """What a timeline can hold: a dataclass with the name of its chat and a number."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def chat(self) -> str:
+        """The chat that the entry belongs to."""
+
+    @property
+    def seq(self) -> int:
+        """The number that the timeline gave it."""
+
+
+EntryT = TypeVar("EntryT", bound=Said)
+
+
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    userid: str
+    chat: str
     loop: asyncio.AbstractEventLoop
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Timeline:
-    """All entries of all members."""
+class Timeline(Generic[EntryT]):
+    """All entries of all chats."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._entries: dict[str, list[Entry]] = {}
+        self._entries: dict[str, list[EntryT]] = {}
         self._seq = 0
+        self._changes = 0
         self._waiters: list[_Waiter] = []
 
     @property
     def last_seq(self) -> int:
-        """The number of the newest entry of any member; 0 before the first."""
+        """The number of the newest entry of any chat; 0 before the first."""
         with self._lock:
             return self._seq
 
-    def append(self, entry: Entry) -> Entry:
-        """Put `entry` at the end of its member's chat, wake who waits for it, and return it with its number."""
+    @property
+    def changes(self) -> int:
+        """Grows with every entry and with every change of one, so that an observer sees that it has to look again."""
+        with self._lock:
+            return self._changes
+
+    def append(self, entry: EntryT) -> EntryT:
+        """Put `entry` at the end of its chat, wake who waits for it, and return it with its number."""
         with self._lock:
             self._seq += 1
+            self._changes += 1
             numbered = replace(entry, seq=self._seq)
-            self._entries.setdefault(entry.userid, []).append(numbered)
+            self._entries.setdefault(entry.chat, []).append(numbered)
             # Inside the lock: a waiter leaves the list before its loop can close, so its loop is open here.
             for waiter in self._waiters:
-                if waiter.userid == entry.userid:
+                if waiter.chat == entry.chat:
                     waiter.loop.call_soon_threadsafe(waiter.woken.set)
         return numbered
 
-    def entries(self, userid: str, after: int = 0) -> list[Entry]:
-        """Return the member's entries with a number above `after`, oldest first."""
+    def amend(self, entry: EntryT, **changes: object) -> EntryT:
+        """Change fields of an entry where it stands and return it as it is now; one that is forgotten stays so."""
         with self._lock:
-            return [entry for entry in self._entries.get(userid, ()) if entry.seq > after]
+            chat = self._entries.get(entry.chat, [])
+            for place, held in enumerate(chat):
+                if held.seq == entry.seq:
+                    self._changes += 1
+                    chat[place] = replace(held, **changes)
+                    return chat[place]
+        return entry
 
-    async def wait(self, userid: str, after: int, seconds: float) -> list[Entry]:
-        """Return the member's entries above `after`, waiting up to `seconds` until there is one."""
+    def entries(self, chat: str, after: int = 0) -> list[EntryT]:
+        """Return the chat's entries with a number above `after`, oldest first."""
+        with self._lock:
+            return [entry for entry in self._entries.get(chat, ()) if entry.seq > after]
+
+    def all(self) -> list[EntryT]:
+        """Return the entries of every chat, those of one chat in their order."""
+        with self._lock:
+            return [entry for chat in self._entries.values() for entry in chat]
+
+    async def wait(self, chat: str, after: int, seconds: float) -> list[EntryT]:
+        """Return the chat's entries above `after`, waiting up to `seconds` until there is one."""
         deadline = time.monotonic() + seconds
-        waiter = _Waiter(userid, asyncio.get_running_loop())
+        waiter = _Waiter(chat, asyncio.get_running_loop())
         with self._lock:
             self._waiters.append(waiter)
         try:
-            while not (found := self.entries(userid, after)):
+            while not (found := self.entries(chat, after)):
                 waiter.woken.clear()
                 # An entry can come between the look above and the clear: look once more before sleeping.
-                if found := self.entries(userid, after):
+                if found := self.entries(chat, after):
                     break
                 async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                     await waiter.woken.wait()

@@ -17,6 +17,14 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LENGTH = 214
 
 
+class Rights(Enum):
+    """What a token may call: everything, the app's API only, or kf/* only (WeCom developer docs, path 94638)."""
+
+    ALL = auto()
+    APP = auto()
+    KF = auto()
+
+
 class TokenState(Enum):
     """What the platform thinks of a token that a caller shows."""
 
@@ -29,6 +37,7 @@ class TokenState(Enum):
 class _Issued:
     number: int
     expires_at: float
+    rights: Rights
 
 
 class TokenDesk:
@@ -40,12 +49,12 @@ class TokenDesk:
         self._issued: dict[str, _Issued] = {}
         self._count = 0
 
-    def issue(self, now: float, lifetime_s: int) -> str:
+    def issue(self, now: float, lifetime_s: int, rights: Rights = Rights.ALL) -> str:
         """Return a new token, valid for `lifetime_s`."""
         token = "".join(self._rng.choices(_ALPHABET, k=_LENGTH))
         with self._lock:
             self._count += 1
-            self._issued[token] = _Issued(self._count, now + lifetime_s)
+            self._issued[token] = _Issued(self._count, now + lifetime_s, rights)
         return token
 
     def judge(self, token: str, now: float) -> TokenState:
@@ -55,6 +64,12 @@ class TokenDesk:
         if issued is None:
             return TokenState.UNKNOWN
         return TokenState.VALID if now < issued.expires_at else TokenState.EXPIRED
+
+    def rights(self, token: str) -> Rights:
+        """Return what `token` may call; an unknown one is refused elsewhere."""
+        with self._lock:
+            issued = self._issued.get(token)
+        return issued.rights if issued else Rights.ALL
 
     def number(self, token: str) -> int | None:
         """Return which token it is, counted from 1, or `None` for an unknown one."""

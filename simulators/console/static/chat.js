@@ -1,150 +1,112 @@
-// The phone: who is looked at, and what stands in the chat.
+// The phone: what stands in the chat of whoever is looked at, and who has this customer.
 
-import { addCustomer } from "./api.js";
-import { byId, el, icon } from "./dom.js";
-import { clock } from "./format.js";
-import { language, t } from "./language.js";
-import { nameOf, select, selectedCustomer, store } from "./store.js";
-import { wecomText } from "./wecom-text.js";
+import { press, tap } from "./api.js";
+import { marksOf, said } from "./bubbles.js";
+import { labelOf } from "./card.js";
+import { byId, el, fill } from "./dom.js";
+import { avatar, machine } from "./faces.js";
+import { has, t } from "./language.js";
+import { APP, KF, entriesOf, memberName, nameOf, selectedCustomer, serviceOf, store } from "./store.js";
+import { complain, transcript } from "./talk.js";
 
-const PAUSE_MS = 5 * 60 * 1000; // after which a chat shows the time again
-const HUES = 6;
-let shownFor = "";
-let shownIn = "";
-let shownUpTo = 0;
-let lastAt = 0;
+const ENTERED = new Set(["enter_agent", "subscribe"]);
+const PRESSED = new Set(["template_card_event", "template_card_menu_event"]);
+let showOnPhone = null;
 
-/** Connect the phone's own controls. */
+/** Connect the phone's chat. */
 export function startChat() {
-  const dialog = byId("newcomer");
-  byId("newcomer-open").addEventListener("click", () => dialog.showModal());
-  byId("newcomer-cancel").addEventListener("click", () => dialog.close());
-  byId("newcomer-userid").addEventListener("input", (event) => event.target.setCustomValidity(""));
-  byId("newcomer-form").addEventListener("submit", addNewcomer);
-  byId("people").addEventListener("keydown", walkTabs);
+  showOnPhone = transcript(byId("talk"));
 }
 
-/** Show who there is. */
-export function showPeople() {
-  const hadFocus = document.activeElement?.closest("#people") !== null;
-  const tabs = [...store.customers.values()].map((customer, place) => {
-    const chosen = customer.userid === store.selected;
-    const unread = store.unread.get(customer.userid) ?? 0;
-    return el(
-      "button",
-      {
-        type: "button",
-        role: "tab",
-        class: "tab",
-        "aria-selected": chosen,
-        "aria-controls": "device",
-        tabindex: chosen ? 0 : -1,
-        title: customer.userid,
-        data: { userid: customer.userid },
-        on: { click: () => select(customer.userid) },
-      },
-      avatar(customer, place),
-      el("span", { class: "tab-name", text: nameOf(customer) }),
-      unread ? el("b", { class: "unread", text: unread, "aria-label": t("unread", { count: unread }) }) : null,
-    );
-  });
-  byId("people").replaceChildren(...tabs);
-  const chosen = byId("people").querySelector('[aria-selected="true"]');
-  chosen?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  if (hadFocus) chosen?.focus();
-}
-
-/** Show the chat of whoever is looked at; only what is new, when the same chat was shown before. */
+/** Show the chat of whoever is looked at. */
 export function showTalk() {
   const customer = selectedCustomer();
-  const talk = byId("talk");
+  const ofKf = customer?.channel === KF;
   byId("app-name").textContent = store.facts.company || t("app_name");
-  byId("device-who").textContent = customer ? t("writes_as", { name: nameOf(customer), userid: customer.userid }) : "";
-  const entries = customer
-    ? [...store.entries.values()].filter((entry) => entry.userid === customer.userid).sort((a, b) => a.seq - b.seq)
-    : [];
-  const sameChat = shownFor === store.selected && shownIn === language() && entries.some((entry) => entry.seq === shownUpTo);
-  if (!sameChat) {
-    talk.replaceChildren();
-    [shownFor, shownIn, shownUpTo, lastAt] = [store.selected, language(), 0, 0];
-    if (!entries.length) talk.append(el("p", { class: "talk-empty", text: t("talk_empty") }));
-  }
-  const fresh = entries.filter((entry) => entry.seq > shownUpTo);
-  for (const entry of fresh) {
-    if (entry.at_ms - lastAt > PAUSE_MS) talk.append(el("time", { text: clock(entry.at_ms, false) }));
-    talk.append(entryNode(entry, customer));
-    [shownUpTo, lastAt] = [entry.seq, entry.at_ms];
-  }
-  if (fresh.length) talk.scrollTo({ top: talk.scrollHeight, behavior: sameChat ? "smooth" : "instant" });
+  byId("device-who").textContent = customer ? t(ofKf ? "writes_as_kf" : "writes_as", whoIs(customer)) : "";
+  byId("device").dataset.channel = customer?.channel ?? APP;
+  showService(byId("service"), customer);
+  const draw = ofKf ? (entry, before) => onWechat(entry, before, customer) : (entry) => inApp(entry, customer, byId("talk"));
+  showOnPhone(store.selected, customer ? entriesOf(customer.userid) : [], draw, t("talk_empty"));
 }
 
-/** Return the round picture of a customer. */
-export function avatar(customer, place = [...store.customers.keys()].indexOf(customer.userid)) {
-  const name = nameOf(customer);
-  const letters = /[\u4e00-\u9fff]/.test(name) ? name.slice(-1) : name.slice(0, 1).toUpperCase();
-  return el("span", { class: "avatar", "aria-hidden": "true", data: { hue: String(place % HUES) }, text: letters });
+/** Say who has a customer, in `box`: nothing where nothing tells. */
+export function showService(box, customer) {
+  const service = serviceOf(customer);
+  if (!service && customer?.channel !== KF) {
+    box.replaceChildren();
+    return;
+  }
+  const { state, agent, reason, used, allowed } = service ?? { state: "none", agent: "" };
+  fill(
+    box,
+    el("span", { class: "state", data: { service: state }, text: t(`service_${state}`, { name: agent ? memberName(agent) : t("somebody") }) }),
+    reason ? el("span", { class: "small", text: has(`reason_${reason}`) ? t(`reason_${reason}`) : reason }) : null,
+    allowed === undefined || state === "person" || state === "ended"
+      ? null
+      : el("span", { class: "allowance", title: t("allowance_what"), data: { left: String(allowed - used) } }, t("allowance", { used, allowed })),
+  );
 }
 
-function entryNode(entry, customer) {
-  if (entry.msgtype === "event") {
-    const known = entry.content === "enter_agent" || entry.content === "subscribe";
-    const text = known ? t("entered", { name: nameOf(customer) }) : t("event", { event: entry.content });
-    return el("p", { class: "happened", text });
-  }
+/** Return the node of an entry in a member's chat with the app; what goes wrong is said in `box`. */
+export function inApp(entry, member, box) {
+  if (entry.recalled) return el("p", { class: "happened", text: t("app_recalled") });
+  if (entry.msgtype === "event") return el("p", { class: "happened", text: event(entry, member) });
   const mine = entry.direction === "inbound";
-  const face = mine ? avatar(customer) : el("span", { class: "avatar app", "aria-hidden": "true" }, icon("bell"));
-  const bubble = el("div", { class: `bubble ${entry.msgtype}`, title: clock(entry.at_ms) }, ...content(entry));
-  return el("div", { class: mine ? "said mine" : "said", data: { seq: String(entry.seq) } }, face, bubble);
+  const onPress = async (key) => {
+    try {
+      await press(member.userid, entry.msgid, key);
+    } catch (error) {
+      complain(box, t("not_pressed", { reason: error.message }));
+    }
+  };
+  return said(entry, { mine, face: mine ? avatar(member) : machine(), marks: marksOf(entry), onPress });
 }
 
-function content(entry) {
-  const body = entry.body ?? {};
-  switch (entry.msgtype) {
-    case "text":
-      return wecomText(entry.content);
-    case "image":
-      return [icon("image"), el("span", { class: "hidden", text: t("kind_image") })];
-    case "voice":
-      return [icon("voice"), el("span", { text: t("voice_seconds", { seconds: 3 }) })];
-    case "video":
-      return [icon("video"), el("span", { class: "hidden", text: t("kind_video") })];
-    case "location":
-      return [icon("place"), el("span", { text: body.Label || t("kind_location") })];
-    case "link":
-      return [el("strong", { text: body.Title || t("kind_link") }), el("span", { text: body.Description || "" }), icon("link")];
-    default:
-      return [el("span", { text: `[${entry.msgtype}]` })];
-  }
+function onWechat(entry, before, customer) {
+  if (entry.msgtype === "event") return changeOfHands(entry);
+  const mine = entry.by === "customer";
+  const face = mine ? avatar(customer) : faceOf(entry);
+  const who = mine || speakerOf(before) === speakerOf(entry) ? "" : speaker(entry);
+  const onTap = async (menuId) => {
+    try {
+      await tap(customer, menuId);
+    } catch (error) {
+      complain(byId("talk"), t("not_sent", { reason: error.message }));
+    }
+  };
+  return said(entry, { mine, face, who, marks: marksOf(entry), onTap });
 }
 
-async function addNewcomer(event) {
-  event.preventDefault();
-  const [name, userid] = [byId("newcomer-name").value.trim(), byId("newcomer-userid").value.trim()];
-  const field = byId("newcomer-userid");
-  if (store.customers.has(userid.toLowerCase())) {
-    field.setCustomValidity(t("newcomer_taken"));
-    field.reportValidity();
-    return;
-  }
-  try {
-    await addCustomer(userid, name);
-  } catch (error) {
-    field.setCustomValidity(error.message);
-    field.reportValidity();
-    return;
-  }
-  store.customers.set(userid.toLowerCase(), { userid: userid.toLowerCase(), name, place: store.customers.size, conversation: "" });
-  byId("newcomer").close();
-  event.target.reset();
-  select(userid.toLowerCase());
-  byId("words").focus();
+/** Return the line that tells who has a customer from now on. */
+export function changeOfHands(entry) {
+  return el("p", { class: "happened", text: t(`now_${entry.content}`, { name: memberName(entry.servicer_userid) }) });
 }
 
-function walkTabs(event) {
-  const step = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity }[event.key];
-  const userids = [...store.customers.keys()];
-  if (step === undefined || !userids.length) return;
-  event.preventDefault();
-  const place = userids.indexOf(store.selected) + step;
-  select(userids[Math.max(0, Math.min(userids.length - 1, place))]);
+/** Return the picture of whoever of the company said an entry. */
+export function faceOf(entry) {
+  return entry.by === "servicer" ? avatar(store.staff.get(entry.servicer_userid.toLowerCase()) ?? { userid: entry.servicer_userid }) : machine();
+}
+
+/** Return how whoever of the company said an entry is called. */
+export function speaker(entry) {
+  return entry.by === "servicer" ? t("by_servicer", { name: memberName(entry.servicer_userid) }) : t(`by_${entry.by}`);
+}
+
+/** Return a name for whoever said an entry, to compare: "" before the first one. */
+export function speakerOf(entry) {
+  return entry ? `${entry.by} ${entry.servicer_userid}` : "";
+}
+
+function event(entry, member) {
+  const name = nameOf(member);
+  if (ENTERED.has(entry.content)) return t("entered", { name });
+  if (!PRESSED.has(entry.content)) return t("event", { event: entry.content });
+  const { EventKey: key, TaskId: task } = entry.body;
+  const card = entriesOf(member.userid).find((each) => each.body?.task_id === task)?.body;
+  return t("pressed", { name, button: labelOf(card, key) || key });
+}
+
+function whoIs(customer) {
+  return { name: nameOf(customer), userid: customer.external_userid || customer.userid, account: customer.account ?? "" };
 }

@@ -1,42 +1,53 @@
 // What a customer can send: words, common questions, and everything else a phone or a network can do.
 
-import { write, writeMany } from "./api.js";
+import { enter, recall, write, writeMany } from "./api.js";
 import { byId, el, icon } from "./dom.js";
 import { language, t } from "./language.js";
-import { nameOf, selectedCustomer, store } from "./store.js";
+import { APP, KF, entriesOf, nameOf, selectedChannel, selectedCustomer, store } from "./store.js";
+import { complain, toEnd } from "./talk.js";
+import { wordsField } from "./words-field.js";
 
 const text = (content) => ({ msgtype: "text", content });
 const SAMPLE = "包邮吗";
+const BURST = ["你好", "多久能发货", SAMPLE].map(text);
 
+const EITHER = {
+  image: (who) => write(who, { msgtype: "image" }),
+  voice: (who) => write(who, { msgtype: "voice" }),
+  video: (who) => write(who, { msgtype: "video" }),
+};
+const SAME = {
+  reset: (who) => write(who, text("重置")),
+  person: (who) => write(who, text("转人工")),
+  burst: (who) => writeMany(who, BURST),
+  twice: (who) => write(who, { ...text(takeWords() || SAMPLE), copies: 2 }),
+};
 // In the order they are shown: what is sent for each.
 const DEEDS = {
-  image: (userid) => write(userid, { msgtype: "image" }),
-  voice: (userid) => write(userid, { msgtype: "voice" }),
-  video: (userid) => write(userid, { msgtype: "video" }),
-  location: (userid) => write(userid, { msgtype: "location", label: t("place_name") }),
-  link: (userid) => write(userid, { msgtype: "link", title: t("link_title"), description: t("link_description") }),
-  enter: (userid) => write(userid, { msgtype: "event", event: "enter_agent" }),
-  reset: (userid) => write(userid, text("重置")),
-  burst: (userid) => writeMany(userid, ["你好", "多久能发货", SAMPLE].map(text)),
-  twice: (userid) => write(userid, { ...text(takeWords() || SAMPLE), copies: 2 }),
-  forged: (userid) => write(userid, { ...text(takeWords() || SAMPLE), tamper: "signature" }),
+  [APP]: {
+    ...EITHER,
+    location: (who) => write(who, { msgtype: "location", label: t("place_name") }),
+    link: (who) => write(who, { msgtype: "link", title: t("link_title"), description: t("link_description") }),
+    enter: (who) => write(who, { msgtype: "event", event: "enter_agent" }),
+    ...SAME,
+    forged: (who) => write(who, { ...text(takeWords() || SAMPLE), tamper: "signature" }),
+  },
+  [KF]: {
+    ...EITHER,
+    location: (who) => write(who, { msgtype: "location", body: { name: t("place_name") } }),
+    link: (who) => write(who, { msgtype: "link", body: { title: t("link_title"), desc: t("link_description") } }),
+    file: (who) => write(who, { msgtype: "file" }),
+    enter,
+    ...SAME,
+    recall: takeBack,
+  },
 };
+const ICONS = { location: "place" };
+let takeWords = () => "";
 
 /** Connect the composer. */
 export function startComposer() {
-  const words = byId("words");
-  byId("composer").addEventListener("submit", (event) => {
-    event.preventDefault();
-    sendWords();
-  });
-  words.addEventListener("keydown", (event) => {
-    // While an input method is composing, Enter picks a word; 229 is how Safari says so after the fact.
-    const composing = event.isComposing || event.keyCode === 229;
-    if (event.key !== "Enter" || event.shiftKey || composing) return;
-    event.preventDefault();
-    sendWords();
-  });
-  words.addEventListener("input", fit);
+  takeWords = wordsField(byId("composer"), byId("words"), (said) => attempt((who) => write(who, text(said))));
   byId("more").addEventListener("click", () => openTray(byId("tray").hidden));
   byId("tray").addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
@@ -48,22 +59,29 @@ export function startComposer() {
 /** Show the composer in the current language, for the customer looked at. */
 export function showComposer() {
   const customer = selectedCustomer();
+  const deeds = DEEDS[selectedChannel()];
   byId("words").placeholder = customer ? t("words", { name: nameOf(customer) }) : t("words_nobody");
   byId("tray").replaceChildren(
-    ...Object.keys(DEEDS).map((deed) =>
+    ...Object.keys(deeds).map((deed) =>
       el(
         "button",
-        { type: "button", class: "deed", title: t(`what_${deed}`), data: { deed }, on: { click: () => attempt(DEEDS[deed]) } },
-        icon(deed === "location" ? "place" : deed),
+        { type: "button", class: "deed", title: t(`what_${deed}`), data: { deed }, on: { click: () => attempt(deeds[deed]) } },
+        icon(ICONS[deed] ?? deed),
         el("span", { text: t(`do_${deed}`) }),
       ),
     ),
   );
   byId("suggestions").replaceChildren(
     ...suggested().map((question) =>
-      el("button", { type: "button", class: "chip", text: question, on: { click: () => attempt((userid) => write(userid, text(question))) } }),
+      el("button", { type: "button", class: "chip", text: question, on: { click: () => attempt((who) => write(who, text(question))) } }),
     ),
   );
+}
+
+/** Take back the customer's newest message that still stands. */
+async function takeBack(customer) {
+  const newest = entriesOf(customer.userid).findLast((entry) => entry.by === "customer" && !entry.recalled);
+  if (newest) await recall(customer, newest.msgid);
 }
 
 /** Questions in the page's language come first. */
@@ -74,39 +92,18 @@ function suggested() {
   return [...questions.filter(own), ...questions.filter((question) => !own(question))];
 }
 
-function sendWords() {
-  if (!selectedCustomer()) return;
-  const said = takeWords();
-  if (said) attempt((userid) => write(userid, text(said)));
-}
-
-function takeWords() {
-  const field = byId("words");
-  const said = field.value.trim();
-  field.value = "";
-  fit();
-  return said;
-}
-
 async function attempt(deed) {
   const customer = selectedCustomer();
   if (!customer) return;
   try {
-    await deed(customer.userid);
+    await deed(customer);
   } catch (error) {
-    byId("talk").append(el("p", { class: "happened bad", text: t("not_sent", { reason: error.message }) }));
-    byId("talk").scrollTo({ top: byId("talk").scrollHeight });
+    complain(byId("talk"), t("not_sent", { reason: error.message }));
   }
 }
 
 function openTray(open) {
   byId("tray").hidden = !open;
   byId("more").setAttribute("aria-expanded", String(open));
-  byId("talk").scrollTo({ top: byId("talk").scrollHeight });
-}
-
-function fit() {
-  const field = byId("words");
-  field.style.setProperty("height", "auto");
-  field.style.setProperty("height", `${Math.min(field.scrollHeight, 120)}px`);
+  toEnd(byId("talk"));
 }

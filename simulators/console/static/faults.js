@@ -1,14 +1,15 @@
 // Lets the simulated vendors fail, to see what customers notice of it.
 
-import { call } from "./api.js";
+import { call, failNext, revokeTokens } from "./api.js";
 import { byId, el } from "./dom.js";
 import { t } from "./language.js";
 import { store } from "./store.js";
 
 const FASTGPT = "/fastgpt/_control";
 const WECOM = "/wecom/_control";
+const CONTROL = { fastgpt: FASTGPT, wecom: WECOM, kf: WECOM };
 // How the control APIs say "until it is cleared".
-const ALWAYS = { fastgpt: null, wecom: 0 };
+const ALWAYS = { fastgpt: null, wecom: 0, kf: 0 };
 
 const FAULTS = {
   fastgpt: {
@@ -21,14 +22,21 @@ const FAULTS = {
   },
   wecom: {
     45009: { path: "message/send", errcode: 45009 },
-    token: null,
+    token: revokeTokens,
     down_wecom: { path: "message/send", status: 502 },
     lost: { path: "message/send", drop: "after" },
     ip: { path: "message/send", errcode: 60020 },
   },
+  kf: {
+    kf_sync: { path: "kf/sync_msg", status: 503 },
+    kf_state: { path: "kf/service_state/get", status: 503 },
+    kf_send: { path: "kf/send_msg", errcode: 45009 },
+    kf_lost: { path: "kf/send_msg", drop: "after" },
+    kf_failed: failNext,
+  },
 };
 let always = false;
-let waiting = { fastgpt: [], wecom: [] };
+const waiting = { fastgpt: [], wecom: [] };
 
 /** Connect the panel; it is not there when there is nobody to let fail. */
 export function startFaults() {
@@ -50,7 +58,7 @@ export function faultsMatter() {
 /** Ask the simulators which faults still wait for a call, and show it. */
 export async function refreshFaults() {
   for (const vendor of vendors()) {
-    const answer = await call("GET", `${vendor === "fastgpt" ? FASTGPT : WECOM}/faults`);
+    const answer = await call("GET", `${CONTROL[vendor]}/faults`);
     waiting[vendor] = answer.faults.filter((fault) => !fault.spent);
   }
   showFaults();
@@ -74,12 +82,12 @@ export function showFaults() {
       ),
       el("button", { type: "button", class: "plain", disabled: !count, text: t("faults_clear"), on: { click: clear } }),
     ),
-    ...vendors().map((vendor) =>
+    ...groups().map((group) =>
       el(
         "div",
         { class: "faults-row" },
-        el("h3", { text: t(`faults_${vendor}`) }),
-        el("div", { class: "faults-list" }, ...Object.keys(FAULTS[vendor]).map((name) => faultButton(vendor, name))),
+        el("h3", { text: t(`faults_${group}`) }),
+        el("div", { class: "faults-list" }, ...Object.keys(FAULTS[group]).map((name) => faultButton(group, name))),
       ),
     ),
   );
@@ -89,18 +97,23 @@ function vendors() {
   return ["fastgpt", "wecom"].filter((vendor) => store.facts[vendor].simulated);
 }
 
-function faultButton(vendor, name) {
-  const armed = waiting[vendor].some((fault) => matches(fault, FAULTS[vendor][name]));
+/** WeCom's two ways in are one vendor, and meet different faults. */
+function groups() {
+  return Object.keys(FAULTS).filter((group) => store.facts[group === "kf" ? "wecom" : group].simulated);
+}
+
+function faultButton(group, name) {
+  const armed = waiting[group === "kf" ? "wecom" : group].some((fault) => matches(fault, FAULTS[group][name]));
   return el(
     "button",
-    { type: "button", class: "fault", "aria-pressed": armed, data: { fault: name }, on: { click: () => arm(vendor, name) } },
+    { type: "button", class: "fault", "aria-pressed": armed, data: { fault: name }, on: { click: () => arm(group, name) } },
     el("strong", { text: t(`fault_${name}`) }),
     el("small", { text: armed ? t("fault_armed") : t(`fault_${name}_what`) }),
   );
 }
 
 function matches(waitingFault, fault) {
-  return fault !== null && Object.entries(fault).every(([key, value]) => waitingFault[key] === value);
+  return typeof fault === "object" && Object.entries(fault).every(([key, value]) => waitingFault[key] === value);
 }
 
 function choice(text, pressed, listener) {
@@ -112,17 +125,17 @@ function setAlways(value) {
   showFaults();
 }
 
-async function arm(vendor, name) {
-  const fault = FAULTS[vendor][name];
-  if (fault === null) {
-    await call("POST", `${WECOM}/tokens/revoke`, {});
+async function arm(group, name) {
+  const fault = FAULTS[group][name];
+  if (typeof fault === "function") {
+    await fault();
   } else {
-    await call("POST", `${vendor === "fastgpt" ? FASTGPT : WECOM}/faults`, { ...fault, times: always ? ALWAYS[vendor] : 1 });
+    await call("POST", `${CONTROL[group]}/faults`, { ...fault, times: always ? ALWAYS[group] : 1 });
   }
   await refreshFaults();
 }
 
 async function clear() {
-  for (const vendor of vendors()) await call("DELETE", `${vendor === "fastgpt" ? FASTGPT : WECOM}/faults`);
+  for (const vendor of vendors()) await call("DELETE", `${CONTROL[vendor]}/faults`);
   await refreshFaults();
 }

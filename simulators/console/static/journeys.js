@@ -1,16 +1,17 @@
 // The way of each message: its stages with what each took, attempts, duplicates, errors.
 
-import { avatar } from "./chat.js";
 import { byId, el, fill, icon } from "./dom.js";
+import { avatar } from "./faces.js";
 import { clock, day, duration, since } from "./format.js";
 import { has, language, t } from "./language.js";
-import { nameOf, selectedCustomer, store } from "./store.js";
+import { KF, nameOf, selectedCustomer, store } from "./store.js";
 
 const STAGES = ["received", "verified", "queued", "asked", "first_words", "sent", "archived"];
+const AT_THE_DOOR = new Set(["received", "verified", "queued"]);
 const SHOWN = 60;
 const SILENT_MS = 8000; // after which an event that got no reply will not get one
 const GIVEN_UP_MS = 5 * 60 * 1000;
-const OWN_REPLIES = new Set(["welcome", "unsupported", "reset"]); // said without asking FastGPT
+const PRESSED = new Set(["template_card_event", "template_card_menu_event"]);
 const cards = new Map();
 let everyone = false;
 
@@ -99,6 +100,8 @@ function draw(card, row, first) {
   const journey = row.journey;
   const stages = { ...(first?.journey?.stages ?? {}), ...(journey?.stages ?? {}) };
   const outcome = outcomeOf(row, stages, first);
+  const shown = stagesOf(row, stages, outcome);
+  const withSteps = shown.length > 0 && outcome.state !== "rejected";
   const start = row.at_ms;
   const end = stages.sent ?? (outcome.moving ? Date.now() : Math.max(start, ...STAGES.slice(0, 6).map((stage) => stages[stage] ?? 0)));
   node.dataset.state = outcome.state;
@@ -111,15 +114,25 @@ function draw(card, row, first) {
       el("span", { class: "journey-text", text: textOf(row), title: textOf(row) }),
       el("time", { class: "journey-clock", text: clock(start) }),
       el("span", { class: "outcome", text: outcome.text }),
-      el("span", { class: "took", text: outcome.state === "rejected" ? "" : duration(Math.max(0, end - start)) }),
+      el("span", { class: "took", text: withSteps ? duration(Math.max(0, end - start)) : "" }),
       toggle(card),
     ),
-    outcome.state === "rejected" ? null : bar(stages, journey, start, Math.max(end, start + 1), outcome.moving),
-    outcome.state === "rejected" ? null : steps(stages, journey, start, outcome.moving),
+    withSteps ? bar(shown, stages, journey, start, Math.max(end, start + 1), outcome.moving) : null,
+    withSteps ? steps(shown, stages, journey, start, outcome.moving) : null,
     badges(row, journey, first),
     details(row, journey, card.open),
   );
   return outcome.moving;
+}
+
+/**
+ * Return the stages to show. A message of 微信客服 is fetched, not delivered: what the door tells of it is shown where it
+ * was logged. What is for a person goes no further, and what nobody sent, a call for a rating e.g., has no way at all.
+ */
+function stagesOf(row, stages, outcome) {
+  if (row.seq === null && !stages.queued && !stages.asked) return [];
+  const ended = outcome.state === "handed" && !stages.sent;
+  return STAGES.filter((stage) => stage in stages || (!ended && (row.channel !== KF || !AT_THE_DOOR.has(stage))));
 }
 
 function outcomeOf(row, stages, first) {
@@ -128,10 +141,15 @@ function outcomeOf(row, stages, first) {
   if (row.delivery?.tampered && last) return { state: "rejected", text: t("rejected", { status: last.status ?? "" }), moving: false };
   if (stages.sent) {
     const kind = (first ?? row).journey.reply_kind;
-    return { state: kind === "fallback" ? "sorry" : "done", text: t(has(kind) ? kind : "answered"), moving: false };
+    const state = kind === "fallback" ? "sorry" : kind === "handoff" ? "handed" : "done";
+    return { state, text: t(has(`reply_${kind}`) ? `reply_${kind}` : "reply_answer"), moving: false };
   }
   if (row.delivery?.done && last && last.status !== 200) return { state: "failed", text: t("undelivered"), moving: false };
+  if (row.to_person && !stages.asked) return { state: "handed", text: t("to_person"), moving: false };
   const age = Date.now() - row.at_ms;
+  // What one of the staff presses or types goes to a customer, or to a ticket: nobody is asked, and no reply is due.
+  const byStaff = store.staff.has(row.userid) && !stages.asked;
+  if (byStaff && age > SILENT_MS) return { state: "handed", text: t("by_staff"), moving: false };
   const isEvent = row.msgtype === "event" || row.journey?.kind === "entered";
   if (isEvent && age > SILENT_MS) return { state: "done", text: t("silent"), moving: false };
   if (age > GIVEN_UP_MS) return { state: "failed", text: t("no_answer"), moving: false };
@@ -139,13 +157,13 @@ function outcomeOf(row, stages, first) {
 }
 
 /** The waterfall: one part for each stage, as wide as the time it took. */
-function bar(stages, journey, start, end, moving) {
+function bar(shown, stages, journey, start, end, moving) {
   const share = (ms) => `${(100 * Math.max(0, Math.min(ms, end) - start)) / (end - start)}%`;
   const parts = [];
   let from = start;
-  for (const stage of STAGES.slice(0, 6)) {
+  for (const stage of shown) {
     const at = stages[stage];
-    if (at === undefined) continue;
+    if (at === undefined || stage === "archived") continue;
     const to = Math.max(from, at);
     parts.push(el("i", { data: { stage }, title: `${t(`stage_${stage}`)} ${duration(to - from)}`, style: { "--from": share(from), "--to": share(to) } }));
     from = to;
@@ -160,14 +178,14 @@ function bar(stages, journey, start, end, moving) {
 }
 
 /** The stages by name, each with what it took since the one before. */
-function steps(stages, journey, start, moving) {
-  const unasked = OWN_REPLIES.has(journey?.reply_kind);
+function steps(shown, stages, journey, start, moving) {
+  const unasked = stages.sent !== undefined && stages.asked === undefined; // a sentence of the machine's own
   let before = start;
   let next = moving;
   return el(
     "ol",
-    { class: "steps" },
-    ...STAGES.map((stage) => {
+    { class: "steps", style: { "--steps": shown.length } },
+    ...shown.map((stage) => {
       const at = stages[stage];
       const needless = at === undefined && unasked && (stage === "asked" || stage === "first_words");
       let state = "todo";
@@ -203,6 +221,7 @@ function badges(row, journey, first) {
   for (const code of new Set((journey?.attempts ?? []).map((attempt) => attempt.code).filter(Boolean))) said.push(["bad", code]);
   if (copies > 1) said.push(["warn", t("deliveries", { count: copies })]);
   if (journey?.duplicates) said.push(["", t("duplicates", { count: journey.duplicates })]);
+  if (journey?.called) said.push(["handed", t("called", { reason: has(`reason_${journey.called}`) ? t(`reason_${journey.called}`) : journey.called })]);
   if (journey?.messages > 1) said.push(["", t("merged", { count: journey.messages })]);
   if (journey?.segments > 1) said.push(["", t("segments", { count: journey.segments })]);
   if (typeof journey?.confidence === "number") said.push(["", t("confidence", { value: journey.confidence.toFixed(2) })]);
@@ -211,7 +230,9 @@ function badges(row, journey, first) {
 }
 
 function details(row, journey, open) {
+  const channel = row.channel || journey?.channel;
   const rows = [[t("detail_time"), `${day(row.at_ms)} ${clock(row.at_ms)}`]];
+  if (has(`channel_${channel}`)) rows.push([t("detail_channel"), t(`channel_${channel}`)]);
   if (journey) rows.push([t("detail_message"), journey.message_id], [t("detail_conversation"), journey.conversation]);
   if (journey?.session_id) rows.push([t("detail_session"), journey.session_id]);
   if (journey?.model_ms) rows.push([t("detail_model_time"), duration(journey.model_ms)]);
@@ -254,12 +275,14 @@ function attemptLine(attempt) {
 
 function textOf(row) {
   if (row.content && row.msgtype === "text") return row.content;
-  const kind = row.msgtype === "event" ? "entered" : row.msgtype;
+  if (PRESSED.has(row.content)) return t("kind_pressed");
+  const kind = row.msgtype === "event" ? "entered" : row.msgtype || row.journey?.reply_kind;
   return t(has(`kind_${kind}`) ? `kind_${kind}` : "kind_unknown");
 }
 
 function iconOf(row) {
-  const icons = { image: "image", voice: "voice", video: "video", location: "place", link: "link", event: "enter", entered: "enter" };
+  const icons = { image: "image", voice: "voice", video: "video", location: "place", link: "link", file: "file", event: "enter", entered: "enter" };
   if (row.delivery?.tampered) return "forged";
+  if (PRESSED.has(row.content) || row.journey?.reply_kind === "person") return "person";
   return icons[row.msgtype] ?? "text";
 }

@@ -1,15 +1,19 @@
 // Starts the page and keeps its parts up to date.
 
 import { call } from "./api.js";
-import { showPeople, showTalk, startChat } from "./chat.js";
+import { showTalk, startChat } from "./chat.js";
 import { showComposer, startComposer } from "./composer.js";
 import { byId, el } from "./dom.js";
 import { faultsMatter, refreshFaults, showFaults, startFaults } from "./faults.js";
 import { showJourneys, startJourneys } from "./journeys.js";
 import { onLanguage, switchLanguage, t, translatePage } from "./language.js";
+import { showPeople, startPeople } from "./people.js";
 import { showSession, startSession } from "./session.js";
+import { showStaff, startStaff } from "./staff.js";
 import { follow, onChange, store } from "./store.js";
 
+const VIEWS = ["chat", "staff", "desk"];
+const narrow = matchMedia("(width < 860px)"); // as in console.css
 let connected = true;
 
 async function start() {
@@ -19,13 +23,18 @@ async function start() {
   byId("device").hidden = !simulated;
   byId("newcomer-open").hidden = !simulated;
   byId("elsewhere").hidden = simulated;
+  byId("view-staff").hidden = !simulated;
+  byId("staff").hidden = !simulated;
   byId("callback-url").textContent = store.facts.callback_url;
   byId("language").addEventListener("click", switchLanguage);
-  byId("view-chat").addEventListener("click", () => view("chat"));
-  byId("view-desk").addEventListener("click", () => view("desk"));
-  view("chat");
+  for (const name of VIEWS) byId(`view-${name}`).addEventListener("click", () => view(name));
+  view(narrow.matches ? "chat" : "desk");
+  // With room for the phone beside it, the phone is no view of its own.
+  narrow.addEventListener("change", () => document.body.dataset.view === "chat" && view("desk"));
+  startPeople();
   startChat();
   startComposer();
+  startStaff();
   startJourneys();
   startSession();
   startFaults();
@@ -40,10 +49,12 @@ async function start() {
 
 function update(topics) {
   const any = (...names) => names.some((name) => topics.has(name));
-  if (any("customers", "selected", "entries")) showPeople();
-  if (any("customers", "selected", "entries")) showTalk();
+  const people = any("customers", "staff", "attendances", "selected");
+  if (people || any("entries")) showPeople();
+  if (people || any("entries")) showTalk();
   if (any("selected", "customers")) showComposer();
-  if (any("messages", "selected", "customers")) showJourneys();
+  if (people || any("entries", "colleague")) showStaff();
+  if (any("messages", "selected", "customers", "staff")) showJourneys();
   if (any("sessions", "messages", "selected", "customers")) showSession();
   if (any("status")) showLine();
   if (any("messages") && faultsMatter()) refreshFaults();
@@ -53,6 +64,7 @@ function showAll() {
   showPeople();
   showTalk();
   showComposer();
+  showStaff();
   showJourneys();
   showSession();
   showFaults();
@@ -80,11 +92,10 @@ function showLine() {
   byId("problem").textContent = store.problem ? t("problem", { problem: store.problem }) : "";
 }
 
-/** On a narrow screen one half is shown at a time. */
+/** Where there is no room for all, what stands beside the phone, or in its place, is chosen. */
 function view(name) {
   document.body.dataset.view = name;
-  byId("view-chat").setAttribute("aria-pressed", String(name === "chat"));
-  byId("view-desk").setAttribute("aria-pressed", String(name === "desk"));
+  for (const each of VIEWS) byId(`view-${each}`).setAttribute("aria-pressed", String(each === name));
 }
 
 start();

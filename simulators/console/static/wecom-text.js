@@ -26,6 +26,7 @@ function linkTo(address, label) {
   return link;
 }
 
-function lines(text) {
+/** Return the nodes of a text without links. */
+export function lines(text) {
   return text.split("\n").flatMap((line, place) => (place ? [document.createElement("br"), line] : [line]));
 }

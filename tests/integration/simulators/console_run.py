@@ -13,7 +13,7 @@ import httpx
 import uvicorn
 
 from simulators.console.app import create_app
-from simulators.console.deployment import SessionState, UnreachableError
+from simulators.console.deployment import AttendanceState, SessionState, UnreachableError
 from simulators.console.journeys import LogLine, read_line
 from simulators.console.settings import RunSettings, read_settings
 from tests.integration.simulators.wecom_platform import AGENT_ID, CORP_ID, ENCODING_AES_KEY, SECRET, TOKEN, eventually
@@ -75,12 +75,19 @@ def session(conversation: str = LIN, **changes: Any) -> SessionState:
     return SessionState(**{**values, **changes})
 
 
+def attendance(state: str = "waiting", conversation: str = LIN, **changes: Any) -> AttendanceState:
+    """Return who attends to a customer that asked for a person."""
+    values: dict[str, Any] = {"agent": "", "reason": "asked", "due_at": 4_000_000_000, "reminders": 0, **changes}
+    return AttendanceState(conversation=conversation, state=state, **values)
+
+
 @dataclass
 class PlainWindow:
     """A deployment that has logged, saved and archived what a test says."""
 
     lines: list[LogLine] = field(default_factory=list)
     sessions: dict[str, SessionState] = field(default_factory=dict)
+    attendances: dict[str, AttendanceState] = field(default_factory=dict)
     archive: dict[str, dict[str, Any]] = field(default_factory=dict)
     problem: str = ""
 
@@ -92,6 +99,10 @@ class PlainWindow:
     def session(self, conversation: str) -> SessionState | None:
         self._check()
         return self.sessions.get(conversation)
+
+    def attendance(self, conversation: str) -> AttendanceState | None:
+        self._check()
+        return self.attendances.get(conversation)
 
     def archived(
         self, conversation: str, session_id: str, channel: str, near: Iterable[int]

@@ -62,6 +62,10 @@ class Caller:
         runs: list[dict[str, Any]] = self.http.get("/_control/runs", params=chosen).json()["runs"]
         return runs
 
+    def feedback(self, **chosen: str) -> list[dict[str, Any]]:
+        given: list[dict[str, Any]] = self.http.get("/_control/feedback", params=chosen).json()["feedback"]
+        return given
+
     def data(self, method: str, path: str, **fields: Any) -> Any:
         """Return `data` of another endpoint; POST sends the fields as JSON, GET as a query."""
         response = self.http.post(path, json=fields) if method == "POST" else self.http.get(path, params=fields)

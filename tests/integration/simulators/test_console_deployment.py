@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from simulators.console.deployment import AwsWindow, UnreachableError, archive_names, open_window
+from simulators.console.deployment import AttendanceState, AwsWindow, UnreachableError, archive_names, open_window
 from simulators.console.settings import Deployment
 from tests.integration.simulators.console_run import LIN
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 RESOURCES = {
     "CallbackLogs": "callback",
+    "CollectorLogs": "collector",
     "ResponderLogs": "responder",
     "Sessions": "sessions",
+    "Attendance": "attendance",
     "ArchiveBucket": "archive",
 }
 OPENED = 1_795_380_201  # 2026-11-22
@@ -31,7 +33,7 @@ OPENED = 1_795_380_201  # 2026-11-22
 def aws() -> Iterator[boto3.Session]:
     with mock_aws():
         session = boto3.Session(region_name=REGION)
-        for group in ("callback", "responder"):
+        for group in ("callback", "collector", "responder"):
             session.client("logs").create_log_group(logGroupName=group)
             session.client("logs").create_log_stream(logGroupName=group, logStreamName="one")
         session.client("dynamodb").create_table(
@@ -43,6 +45,12 @@ def aws() -> Iterator[boto3.Session]:
             AttributeDefinitions=[
                 {"AttributeName": name, "AttributeType": "S"} for name in ("conversation", "session_id")
             ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        session.client("dynamodb").create_table(
+            TableName="attendance",
+            KeySchema=[{"AttributeName": "conversation", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "conversation", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
         session.client("s3").create_bucket(Bucket="archive")
@@ -73,12 +81,13 @@ def save(aws: boto3.Session, session_id: str, **numbers: int) -> None:
 def test_each_line_of_each_group_is_returned_once(aws: boto3.Session):
     window = look(aws)
     log(aws, "callback", "START RequestId: 1", written("queued", "1"))
+    log(aws, "collector", written("queued", "2"))
     log(aws, "responder", written("asked", "1"))
 
     first = window.new_lines()
     log(aws, "responder", written("sent", "1"))
 
-    assert [each.stage for each in first] == ["queued", "asked"]
+    assert [(each.stage, each.message_id) for each in first] == [("queued", "1"), ("queued", "2"), ("asked", "1")]
     assert [each.stage for each in window.new_lines()] == ["sent"]
     assert window.new_lines() == []
 
@@ -120,6 +129,33 @@ def test_a_session_is_archived_when_its_present_version_is(aws: boto3.Session):
 
     assert session is not None
     assert session.archived
+
+
+def test_who_attends_to_a_customer_is_read(aws: boto3.Session):
+    texts = {"conversation": LIN, "state": "person", "agent": "Zhou.Min", "reason": "asked"}
+    item: Any = {name: {"S": value} for name, value in texts.items()} | {"reminders": {"N": "1"}}
+    aws.client("dynamodb").put_item(TableName="attendance", Item=item | {"due_at": {"N": "1795380400"}})
+
+    found = look(aws).attendance(LIN)
+
+    assert found == AttendanceState(LIN, "person", "zhou.min", "asked", due_at=1_795_380_400, reminders=1)
+    assert look(aws).attendance("nobody") is None
+
+
+def test_nothing_is_due_of_a_customer_whom_the_machine_has_back(aws: boto3.Session):
+    item: Any = {"conversation": {"S": LIN}, "state": {"S": "bot"}, "reason": {"S": "asked"}}
+    aws.client("dynamodb").put_item(TableName="attendance", Item=item)
+
+    assert look(aws).attendance(LIN) == AttendanceState(LIN, "bot", "", "asked", due_at=None, reminders=0)
+
+
+@pytest.mark.parametrize(
+    ("resources", "problem"),
+    [({}, "not deployed"), ({"Attendance": "gone"}, "ResourceNotFoundException")],
+)
+def test_attendances_that_are_not_there_are_named(aws: boto3.Session, resources: dict[str, str], problem: str):
+    with pytest.raises(UnreachableError, match=f"Attendance: {problem}"):
+        look(aws, resources=resources).attendance(LIN)
 
 
 def test_an_archived_document_is_found_under_the_day_of_its_opening(aws: boto3.Session):

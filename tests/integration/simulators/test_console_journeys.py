@@ -63,6 +63,24 @@ def test_a_second_attempt_shows_its_own_times_and_keeps_the_first_ones_failure(l
     ]
 
 
+def test_a_message_that_called_a_person_says_why():
+    sent = line("sent", 1950, "1", segments=1, kind="handoff", session_id="s1")
+    called = line("", 1980, "1", reason="asked", state="person")
+
+    (journey,) = fold([queued("1", 1000), sent, called])
+
+    assert (journey.reply_kind, journey.called) == ("handoff", "asked")
+    assert journey.stages["sent"] == 1950
+
+
+def test_a_message_that_was_fetched_has_the_stages_that_were_logged_and_no_others():
+    lines = [line("asked", 1040, "m1", messages=1, attempt=1), line("sent", 1950, "m1", kind="answer", session_id="s1")]
+
+    (journey,) = fold(lines)
+
+    assert journey.stages == {"asked": 1040, "sent": 1950}
+
+
 def test_a_message_under_way_shows_no_later_stage_of_an_attempt_that_failed():
     (journey,) = fold(RETRIED[:5])
 

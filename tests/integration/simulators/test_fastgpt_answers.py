@@ -155,6 +155,42 @@ def test_asking_for_a_person_is_classified_sets_a_variable_and_gives_a_fixed_rep
     assert server.ask("你好", chatId="c1", detail=True)["newVariables"] == {"handoff": True}
 
 
+def test_an_update_tells_all_variables_of_the_chat_and_only_the_values_that_the_run_assigned(server: Caller) -> None:
+    server.control("answers", {"match": "话题", "text": "好", "variables": {"topic": "价格"}})
+    server.ask("我要转人工", chatId="c1")
+
+    events = server.stream("话题", chatId="c1")
+
+    assert named(events, "updateVariables") == [{"handoff": True, "topic": "价格"}]
+    assert node(named(events, "flowResponses")[0], "variableUpdate")["updateVarResult"] == ["价格"]
+
+
+@pytest.mark.parametrize("question", ["人工客服", "我想找真人", "请转接人工", "Can I talk to a person?"])
+def test_a_person_can_be_asked_for_in_several_ways(server: Caller, question: str) -> None:
+    assert node(server.ask(question, detail=True)["responseData"], "classifyQuestion")["cqResult"] == "转人工"
+
+
+@pytest.mark.parametrize("question", ["谢谢", "好的，谢谢您！", "再见", "我想问一下", "请问", "OK", "thanks"])
+def test_courtesies_are_answered_without_a_search(server: Caller, question: str) -> None:
+    results = server.ask(question, detail=True)["responseData"]
+    assert [each["moduleType"] for each in results] == ["workflowStart", "classifyQuestion", "chatNode"]
+
+
+def test_a_scripted_answer_can_say_what_was_chosen_and_how_good_the_sources_are(server: Caller) -> None:
+    server.control(
+        "answers", [{"match": "a", "text": "x", "intent": "人工客服"}, {"match": "b", "text": "x", "score": 0.3}]
+    )
+    server.control("answers", {"match": "c", "text": "x", "score": 0, "fixed": True})
+
+    chosen, scored, nothing = (server.ask(text, detail=True)["responseData"] for text in "abc")
+
+    assert node(chosen, "classifyQuestion")["cqResult"] == "人工客服"
+    (quote,) = node(scored, "datasetSearchNode")["quoteList"]
+    assert {score["type"]: score["value"] for score in quote["score"]} == {"reRank": 0.3, "embedding": 0.3}
+    assert node(nothing, "datasetSearchNode")["quoteList"] == []
+    assert [each["moduleType"] for each in nothing] == ["workflowStart", "datasetSearchNode", "answerNode"]
+
+
 def test_the_long_answer_is_longer_than_three_thousand_bytes_of_markdown(server: Caller) -> None:
     words = server.words("怎么清洗保养")
     assert len(words.encode()) > 3000
@@ -167,6 +203,16 @@ def test_a_follow_up_understands_what_was_said_before_in_the_same_chat_only(serv
     assert "129" in server.words("它多少钱", chatId="c1")
     assert "899" in server.words("它多少钱", chatId="c2")
     assert "哪一款" in server.words("它多少钱", chatId="c3")
+
+
+def test_what_stands_in_brackets_before_a_question_was_said_before(server: Caller) -> None:
+    background = "（以下是之前的对话：\n客户：转人工，我想看听松磨豆机\n人工客服：好的\n）\n"
+
+    answer = server.ask(f"{background}它多少钱", detail=True)
+
+    assert "899" in answer["choices"][0]["message"]["content"]
+    assert node(answer["responseData"], "classifyQuestion")["cqResult"] == "咨询问题"
+    assert node(answer["responseData"], "datasetSearchNode")["query"] == "它多少钱"
 
 
 def test_names_and_earlier_questions_are_remembered(server: Caller) -> None:
@@ -264,7 +310,7 @@ def test_a_scripted_answer_is_given_word_for_word_with_its_nodes(server: Caller)
     assert said(events) == "有货"
     assert named(events, "toolCall")[0]["tool"]["toolName"] == "查库存"
     assert named(events, "toolResponse")[0]["tool"]["response"] == "12"
-    assert [each["moduleType"] for each in named(events, "flowResponses")[0]] == ["datasetSearchNode"]
+    assert [each["moduleType"] for each in named(events, "flowResponses")[0]] == ["datasetSearchNode", "variableUpdate"]
     message = server.ask("还有库存吗", detail=True)["choices"][0]["message"]
     assert [part["type"] for part in message["content"]] == ["text", "tool", "text"]
     assert message["reasoning_content"] == "先看库存"
@@ -287,7 +333,16 @@ def test_a_scripted_answer_with_an_error_has_both_text_and_error(server: Caller)
 
 @pytest.mark.parametrize(
     "wish",
-    [{"txt": "typo"}, {"interactive": "unknown"}, {"chunks": "not a list"}, "no object"],
+    [
+        {"txt": "typo"},
+        {"interactive": "unknown"},
+        {"chunks": "not a list"},
+        {"app": "another"},
+        {"score": 1.5},
+        {"score": "high"},
+        {"score": True},
+        "no object",
+    ],
 )
 def test_a_scripted_answer_that_makes_no_sense_is_refused(server: Caller, wish: object) -> None:
     response = server.http.post("/_control/answers", json=wish)

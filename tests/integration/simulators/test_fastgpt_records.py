@@ -95,6 +95,46 @@ def test_feedback_that_is_not_sent_is_cleared(server: Caller) -> None:
     assert (missing.status_code, missing.json()["message"]) == (500, "Chat item not found")
 
 
+def test_feedback_can_be_looked_at_and_forgotten(server: Caller) -> None:
+    path, app = "/api/core/chat/feedback/updateUserFeedback", server.settings.app_id
+    for chat in ("c1", "c2"):
+        server.ask("包邮吗", chatId=chat, responseChatItemId="m1")
+        server.data("POST", path, appId=app, chatId=chat, dataId="m1", userGoodFeedback="yes")
+    server.data("POST", path, appId=app, chatId="c2", dataId="m1")
+
+    assert [(each["chatId"], each["userGoodFeedback"]) for each in server.feedback()] == [
+        ("c1", "yes"),
+        ("c2", "yes"),
+        ("c2", None),
+    ]
+    (given,) = server.feedback(chatId="c1")
+    assert (given["appId"], given["dataId"], given["userBadFeedback"]) == (app, "m1", None)
+    assert abs(given["at_ms"] - time.time() * 1000) < 60_000
+    server.http.delete("/_control/feedback")
+    assert server.feedback() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"dataId": ...}, ["dataId"]),
+        ({"chatId": " "}, ["chatId"]),
+        ({"appId": ...}, ["appId"]),
+        ({"userGoodFeedback": True}, ["userGoodFeedback"]),
+        ({"userBadFeedback": 1}, ["userBadFeedback"]),
+    ],
+)
+def test_feedback_of_a_wrong_shape_is_refused(server: Caller, fields: dict[str, Any], path: list[str]) -> None:
+    server.ask("包邮吗", chatId="c1", responseChatItemId="m1")
+    sent = {"appId": server.settings.app_id, "chatId": "c1", "dataId": "m1", "userGoodFeedback": "yes", **fields}
+    body = {name: value for name, value in sent.items() if value is not ...}
+
+    refused = server.http.post("/api/core/chat/feedback/updateUserFeedback", json=body)
+
+    assert (refused.status_code, refused.json()["zodError"][0]["path"]) == (400, path)
+    assert server.feedback() == []
+
+
 def test_histories_list_the_newest_chat_first(server: Caller) -> None:
     for chat in ("c1", "c2", "c1"):
         server.ask("你好", chatId=chat)
@@ -115,6 +155,7 @@ def test_the_log_tells_what_was_asked_and_how_it_ended(server: Caller) -> None:
     assert 0 <= good["first_words_ms"] <= good["milliseconds"]
     assert (bad["state"], bad["error"]) == ("failed", "unAuthApiKey")
     assert [run["run"] for run in server.runs(chatId="c1")] == [good["run"]]
+    assert [run["run"] for run in server.runs(appId=server.settings.app_id, state="failed")] == [bad["run"]]
     server.http.delete("/_control/runs")
     assert server.runs() == []
 

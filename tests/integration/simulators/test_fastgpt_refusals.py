@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulators.fastgpt.settings import FastgptSettings
+from simulators.fastgpt.settings import SAMPLE_APP_ID, FastgptSettings
 from tests.integration.simulators.fastgpt_server import COMPLETIONS, Caller, events_of, eventually, serving
 
 if TYPE_CHECKING:
@@ -203,8 +203,20 @@ def test_share_links_and_proxies_are_refused(server: Caller) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"app_id": "local"}, {"version": "3"}, {"model_delay": -1.0}, {"heartbeat_interval": 0.0}],
+    [
+        {"app_id": "local"},
+        {"lite_app_id": "local"},
+        {"lite_app_id": SAMPLE_APP_ID},
+        {"version": "3"},
+        {"model_delay": -1.0},
+        {"heartbeat_interval": 0.0},
+    ],
 )
 def test_settings_no_server_could_have_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         FastgptSettings(**wrong)
+
+
+def test_a_key_to_no_light_app_is_refused() -> None:
+    with pytest.raises(ValueError, match="lite_app_id is missing"):
+        FastgptSettings(lite_api_key="fastgpt-light")

@@ -178,8 +178,10 @@ class TestSending:
         assert entry["body"] == message[message["msgtype"]]
 
     def test_only_an_interactive_card_needs_a_callback_and_gets_a_response_code(self, platform: Platform):
-        interactive = {"msgtype": "template_card", "template_card": {"card_type": "button_interaction"}}
-        notice = {"msgtype": "template_card", "template_card": {"card_type": "text_notice"}}
+        buttons = {"card_type": "button_interaction", "task_id": "t-1", "button_list": [{"text": "好", "key": "ok"}]}
+        interactive = {"msgtype": "template_card", "template_card": buttons}
+        link = {"card_type": "text_notice", "card_action": {"type": 1, "url": "https://example.com/"}}
+        notice = {"msgtype": "template_card", "template_card": link}
         assert platform.send(**interactive)["response_code"]
         assert platform.send(**notice)["response_code"] == ""
 

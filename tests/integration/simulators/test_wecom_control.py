@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,10 +19,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 import simulators.wecom
 from simulators.wecom.app import Behaviour, WecomSettings, WecomSimulator, create_app, serve
+from simulators.wecom.control import Control
 from simulators.wecom.jsonfields import Fields
 from simulators.wecom.messages import read_message
 from simulators.wecom.settings import SettingsError
@@ -305,7 +308,7 @@ class TestInProcess:
     def test_nothing_is_imported_from_the_product_that_is_tested(self):
         folder = Path(simulators.wecom.__file__).parent
         modules: set[str] = set()
-        for file in folder.glob("*.py"):
+        for file in folder.rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Import):
                     modules.update(alias.name for alias in node.names)
@@ -314,6 +317,25 @@ class TestInProcess:
 
         roots = {name.split(".")[0] for name in modules if not name.startswith("simulators.wecom")}
         assert roots - sys.stdlib_module_names == {"cryptography", "defusedxml", "h11", "httpx", "starlette", "uvicorn"}
+
+
+class TestReadme:
+    CALL = re.compile(r'curl -sX? ?(POST|DELETE)? ?"?\$([CK])/([^\s?";]+)[^\s;]*(?: -d \'([^\']*)\')?')
+
+    def test_every_call_it_shows_is_served_and_every_body_is_json(self, platform: Platform):
+        text = (Path(simulators.wecom.__file__).parent / "README.md").read_text(encoding="utf-8")
+        calls = [call.groups() for call in self.CALL.finditer(text.replace("$WHO", "wmZhouYu0001"))]
+        routes = Control(platform.simulator).routes()
+        shown = set()
+
+        for method, base, path, body in calls:
+            scope = {"type": "http", "method": method or "GET", "path": f"/{'kf/' if base == 'K' else ''}{path}"}
+            (route,) = [route for route in routes if route.matches(scope)[0] is Match.FULL]
+            shown.add(route.path)
+            assert body is None or isinstance(json.loads(body.replace("…", "")), dict)
+
+        assert len(calls) == text.count("curl -s")
+        assert {route.path for route in routes} - shown == set()
 
 
 class TestCommandLine:

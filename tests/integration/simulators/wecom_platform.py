@@ -24,6 +24,7 @@ from starlette.routing import Mount, Route
 
 from simulators.wecom import envelope
 from simulators.wecom.app import Behaviour, WecomSettings, WecomSimulator, serve
+from simulators.wecom.kf.accounts import FIRST_ACCOUNT
 from simulators.wecom.settings import aes_key_bytes
 from simulators.wecom.xmltext import read_document
 
@@ -39,6 +40,8 @@ SECRET = "an-invented-secret-of-the-app"
 TOKEN = "QDG6eK"
 ENCODING_AES_KEY = "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
 KEY = aes_key_bytes(ENCODING_AES_KEY)
+ACCOUNT = FIRST_ACCOUNT
+CUSTOMER = "wmCustomer0001"
 LIMIT_S = 10.0
 START = 1_790_000_000.0
 
@@ -87,6 +90,9 @@ class Received:
         """Verify and decrypt by the strictest reading, and return the inner document."""
         self.check_signature()
         return read_document(envelope.open_sealed(KEY, self.encrypted, CORP_ID))
+
+    def names(self) -> list[str]:
+        return [child.tag for child in self.document()]
 
     def text(self, name: str) -> str | None:
         return self.document().findtext(name)
@@ -153,8 +159,8 @@ class Platform:
         state.behaviour = Behaviour(**{"retry_interval_s": 0.0, **behaviour})
         state.rng = SystemRandom()
         self.clock.now = START
-        self.bot.forget()
         self.control("POST", "/reset")
+        self.bot.forget()
         return self
 
     def control(self, method: str, path: str, document: object = None, /, **query: Any) -> Any:
@@ -192,6 +198,42 @@ class Platform:
     def post_send(self, body: bytes, token: str | None = None) -> httpx.Response:
         url = f"{self.base}/wecom/cgi-bin/message/send"
         return self.client.post(url, params={"access_token": token or self.token()}, content=body)
+
+    def call(self, path: str, token: str = "", /, **document: Any) -> Any:
+        """Return what the API says to a POST, with a token of the application unless another is given."""
+        url = f"{self.base}/wecom/cgi-bin/{path}"
+        return self.client.post(url, params={"access_token": token or self.token()}, json=document).json()
+
+    def kf(self, path: str, /, **document: Any) -> Any:
+        """Let somebody do something in 微信客服."""
+        return self.control("POST", f"/kf/{path}", document)
+
+    def says(self, content: str = "可以开发票吗", /, customer: str = CUSTOMER, **message: Any) -> str:
+        """Let a customer of 微信客服 write without the bot being told; return the msgid."""
+        written = self.kf(f"customers/{customer}/messages", content=content, notify=False, **message)
+        return str(written["msgid"])
+
+    def sync(self, token: str = "", /, **document: Any) -> Any:
+        return self.call("kf/sync_msg", token, **{"open_kfid": ACCOUNT, **document})
+
+    def answer(self, content: str = "可以的。", /, **message: Any) -> Any:
+        """Return what kf/send_msg says to a text for the customer."""
+        usual = {"touser": CUSTOMER, "open_kfid": ACCOUNT, "msgtype": "text", "text": {"content": content}}
+        return self.call("kf/send_msg", **{**usual, **message})
+
+    def chat(self, customer: str = CUSTOMER, **query: Any) -> list[dict[str, Any]]:
+        """Return what stands between the customer and the first account."""
+        entries: list[dict[str, Any]] = self.control("GET", f"/kf/customers/{customer}/timeline", **query)["entries"]
+        return entries
+
+    def state(self, customer: str = CUSTOMER) -> Any:
+        return self.call("kf/service_state/get", open_kfid=ACCOUNT, external_userid=customer)
+
+    def change(self, state: int, servicer: str | None = None) -> Any:
+        document = {"open_kfid": ACCOUNT, "external_userid": CUSTOMER, "service_state": state}
+        if servicer is not None:
+            document["servicer_userid"] = servicer
+        return self.call("kf/service_state/trans", **document)
 
     def send(self, token: str | None = None, **changes: Any) -> Any:
         document: dict[str, Any] = {
