@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from frontdesk.conversation.hours import Hours
+from frontdesk.errors import SettingsError
 from ops.build_id import build_id, source_digest
 from ops.environment import DotenvError, settings_in_force
 from ops.template import load_template
@@ -34,8 +36,8 @@ LOCAL_PYTHON = ROOT / ".venv-aws" / "bin" / "python"
 _BUILD_LIMIT_S = 600
 _DEPLOY_LIMIT_S = 3600
 _BUILDS_KEPT = 3
-# The one parameter that could not have its setting's name: WecomSecret is the resource.
-_ODD_NAMES = {"WECOM_SECRET": "WecomSecretValue"}
+# The parameter that could not have its setting's name, because WecomSecret is the resource, and its twin.
+_ODD_NAMES = {"WECOM_SECRET": "WecomSecretValue", "WECOM_KF_SECRET": "WecomKfSecretValue"}
 
 
 class DeploymentError(Exception):
@@ -97,7 +99,8 @@ def setting_name(parameter: str) -> str:
 def parameters_from(settings: Mapping[str, str], template: Path) -> dict[str, str]:
     """Return a value for each parameter of ``template`` that has one: a setting, or else its default.
 
-    Raises `DeploymentError` naming every setting that is missing.
+    Raises `DeploymentError` naming every setting that is missing, or saying what is wrong with the business hours: no
+    pattern of the template can, and functions that are given such ones do not start.
     """
     chosen = {}
     missing = []
@@ -113,6 +116,10 @@ def parameters_from(settings: Mapping[str, str], template: Path) -> dict[str, st
             missing.append(setting)
     if missing:
         raise DeploymentError(f"missing settings: {', '.join(missing)}. Set them in the environment or in .env.")
+    try:
+        Hours.read(chosen.get("BusinessHours", ""))
+    except SettingsError as exc:
+        raise DeploymentError(str(exc)) from None
     return chosen
 
 

@@ -17,16 +17,17 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from frontdesk.channels.wecom_app import CHANNEL
 from frontdesk.errors import FrontdeskError
 from frontdesk.protection import chain
 from frontdesk.protection.customer_keys import CustomerKeys, KeyKeeping
 from frontdesk.protection.identity import Pseudonyms
 from frontdesk.protection.sealing import Keyring, check_keyring
 from frontdesk.records import Happening
+from frontdesk.storage.attendances import DynamoAttendances
 from frontdesk.storage.audit import DynamoAudit
 from frontdesk.storage.aws import code_of, translated
 from frontdesk.storage.customer_keys import DynamoCustomerKeys
+from frontdesk.storage.tickets import DynamoTickets
 from ops.deployment import ROOT
 from ops.local.aws import LocalAws
 
@@ -198,6 +199,16 @@ class Desk:
         return KeyKeeping(keyring=self.keyring, store=self.key_store)
 
     @cached_property
+    def attendances(self) -> DynamoAttendances:
+        """Who attends to whom."""
+        return DynamoAttendances(self.dynamodb, self.resource("Attendance"), seals=self.seals, clock=self.clock)
+
+    @cached_property
+    def tickets(self) -> DynamoTickets:
+        """The tickets."""
+        return DynamoTickets(self.dynamodb, self.resource("Tickets"), seals=self.seals)
+
+    @cached_property
     def audit(self) -> DynamoAudit:
         """The audit, for reading and adding."""
         return DynamoAudit(
@@ -234,7 +245,10 @@ class Desk:
         )
         self.audit.append(conversation, [happening])
 
-    def conversation_of(self, user_id: str) -> str:
-        """Return the digest that stands for a member of the company who writes to the self-built application."""
+    def conversation_of(self, channel: str, address: str) -> str:
+        """Return the digest that stands for whom replies at ``address`` reach on ``channel``.
+
+        An address is a member's user id at the self-built application, `<open_kfid>:<external_userid>` at 微信客服.
+        """
         pseudonyms = Pseudonyms(self.secret("IdentitySecret", "CONVERSATION_KEY"))
-        return pseudonyms.conversation(CHANNEL, self.setting("CallbackFunction", "WECOM_CORP_ID"), user_id)
+        return pseudonyms.conversation(channel, self.setting("CallbackFunction", "WECOM_CORP_ID"), address)

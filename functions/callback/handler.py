@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frontdesk import bootstrap, telemetry
 from frontdesk.errors import (
@@ -16,6 +16,12 @@ from frontdesk.errors import (
     MalformedCallbackError,
     RejectedCallbackError,
 )
+from frontdesk.messages import Inbound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from frontdesk.messages import Pull
 
 _log = telemetry.build_logger()
 if bootstrap.in_lambda():
@@ -42,8 +48,19 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     except Exception:
         _log.exception("callback failed", extra={"code": "unexpected", "channel": reception.channel})
         return _answer(500, "{}")
-    telemetry.emit_metrics(reception.channel, {"Ignored" if accepted is None else "Accepted": [1]})
+    _count(reception.channel, accepted)
     return _answer(200, "")
+
+
+def _count(channel: str, accepted: Sequence[Inbound | Pull]) -> None:
+    for each in accepted:
+        if isinstance(each, Inbound):
+            telemetry.emit_metrics(each.channel, {"Accepted": [1]})
+        else:
+            # How many messages it stands for is known, and counted, when they are fetched.
+            telemetry.emit_metrics(channel, {"Notified": [1]})
+    if not accepted:
+        telemetry.emit_metrics(channel, {"Ignored": [1]})
 
 
 def _body(event: dict[str, Any]) -> bytes:

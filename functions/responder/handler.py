@@ -13,13 +13,13 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from frontdesk import bootstrap, telemetry
-from frontdesk.conversation.answering import Result
-from frontdesk.errors import ErasedError, FrontdeskError, MalformedMessageError, UnopenableError
+from frontdesk.conversation.outcomes import Result
+from frontdesk.errors import ChargeUnknownError, ErasedError, FrontdeskError, MalformedMessageError, UnopenableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from frontdesk.conversation.answering import Outcome
+    from frontdesk.conversation.outcomes import Outcome
     from frontdesk.messages import Received
 
 _BATCH = 10
@@ -29,6 +29,7 @@ _COUNTED = {
     Result.FALLBACK: "Fallback",
     Result.BLOCKED: "Blocked",
     Result.HANDOFF: "Handoff",
+    Result.WITHHELD: "Withheld",
     Result.DUPLICATE: "Duplicate",
     Result.UNDELIVERABLE: "Failed",
     Result.DEAD: "Failed",
@@ -108,6 +109,10 @@ def _count(outcomes: Iterable[Outcome]) -> None:
             values["system"]["Unopened"].append(1)
         if outcome.misconfigured:
             metrics["Misconfigured"].append(1)
+        if outcome.code == ChargeUnknownError.code:
+            metrics["StateUnread"].append(1)
+        for name in outcome.counted:
+            metrics[name].append(1)
         for name, sample in (
             ("FirstResponseTime", outcome.first_response_ms),
             ("ResponseTime", outcome.response_ms),

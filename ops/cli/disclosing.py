@@ -11,17 +11,29 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from frontdesk.errors import ErasedError, UnopenableError
+from frontdesk.protection.sealing import key_id_of
 from frontdesk.storage.items import session_place, to_reply, to_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from frontdesk.records import AuditRecord
+    from frontdesk.records import Attendance, AuditRecord, Ticket
+    from frontdesk.storage.attendances import DynamoAttendances
     from frontdesk.storage.audit import DynamoAudit
     from frontdesk.storage.seals import Seals
-    from ops.cli.holdings import ArchiveObjects, DeadLetters, LedgerItems, ObjectVersion, SessionItems
+    from frontdesk.storage.tickets import DynamoTickets
+    from ops.cli.holdings import (
+        ArchiveObjects,
+        AttendanceItems,
+        DeadLetters,
+        LedgerItems,
+        ObjectVersion,
+        SessionItems,
+        TicketItems,
+    )
 
 SCHEMA = "frontdesk.person/1"
+_SEALED = ("sessions", "replies", "attendance", "tickets", "archive", "audit")
 
 
 def document_of(
@@ -29,13 +41,21 @@ def document_of(
     *,
     sessions: SessionItems,
     ledger: LedgerItems,
+    attendance: AttendanceItems,
+    tickets: TicketItems,
     archive: ArchiveObjects,
-    letters: DeadLetters,
+    letters: Sequence[DeadLetters],
+    attendances: DynamoAttendances,
+    opened_tickets: DynamoTickets,
     audit: DynamoAudit,
     seals: Seals,
     exported_at: int,
 ) -> dict[str, Any]:
-    """Return the document; ``exported_at`` is epoch seconds."""
+    """Return the document; ``exported_at`` is epoch seconds.
+
+    ``attendances`` and ``opened_tickets`` open what ``attendance`` and ``tickets`` find.
+    """
+    attended = attendance.find(conversation)
     items = ledger.find(conversation)
     replies = [item for item in items if "segments" in item or "sealed" in item]
     return {
@@ -52,14 +72,24 @@ def document_of(
             for each in archive.find(conversation)
             if not each.marker
         ],
-        "dead_letters": list(letters.find(conversation)),
+        "attendance": [
+            _opened(conversation, partial(_kept, item["sealed"]["S"], partial(attendances.get, conversation)))
+            for item in attended
+            if "sealed" in item
+        ],
+        "other_attendance_items": [item["conversation"]["S"] for item in attended if "sealed" not in item],
+        "tickets": [
+            _opened(each.number, partial(_kept, each.sealed, partial(opened_tickets.get, each.number)))
+            for each in tickets.find(conversation)
+        ],
+        **{each.name: list(each.find(conversation)) for each in letters},
         "audit": [_audit_record(record, audit) for record in audit.of(conversation)],
     }
 
 
 def unopened_in(document: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what in ``document`` did not open, with the key id; what was erased does not count."""
-    parts = (document[name] for name in ("sessions", "replies", "archive", "audit"))
+    parts = (document[name] for name in _SEALED)
     return [(str(each["kept_as"]), each["unopened"]) for part in parts for each in part if "unopened" in each]
 
 
@@ -93,6 +123,12 @@ def _session(item: dict[str, Any], seals: Seals) -> dict[str, Any]:
 
 def _reply(item: dict[str, Any], seals: Seals) -> dict[str, Any]:
     return asdict(to_reply(item, seals))
+
+
+def _kept(sealed: str, read: Callable[[], Attendance | Ticket | None]) -> dict[str, Any]:
+    """Return what ``read`` reads; the stores read what was erased as nothing."""
+    found = read()
+    return {"erased": key_id_of(sealed)} if found is None else asdict(found)
 
 
 def _document(archive: ArchiveObjects, version: ObjectVersion, seals: Seals) -> dict[str, Any]:

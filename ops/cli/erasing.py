@@ -7,7 +7,7 @@ under the old key, then things are deleted, and the key goes last, when no proce
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from frontdesk.errors import TransientError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from frontdesk.protection.customer_keys import KeyKeeping, WrappedKeys
     from frontdesk.records import AuditRecord, CustomerKey
+    from ops.cli.holdings import TicketItem
 
 KIND = "erased"
 
@@ -35,6 +36,16 @@ class Holding(Protocol):
         """Delete ``found``; what is gone already is no error."""
 
 
+class Tickets(Protocol):
+    """The tickets of a person: their numbers are kept, their words are gone with the key."""
+
+    def find(self, conversation: str) -> Sequence[TicketItem]:
+        """Return them."""
+
+    def close(self, found: Sequence[TicketItem]) -> int:
+        """Close those that are open still, so that nobody is offered them; return how many."""
+
+
 class Audit(Protocol):
     """The audit of the conversation."""
 
@@ -47,7 +58,7 @@ class Audit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is of a person: counts by place, audit records, and how many of those can be read today.
+    """What there is of a person: counts by place, audit records and tickets, and how many of those can be read today.
 
     ``begun`` tells that an erasure has begun and has not come to its end.
     """
@@ -57,20 +68,31 @@ class Found:
     readable: int
     begun: bool
     destroyed: tuple[tuple[str, int, str], ...] = ()
+    tickets: int = 0
+    tickets_readable: int = 0
+    tickets_open: int = 0
 
     @property
     def anything(self) -> bool:
         """Whether there is something to erase."""
-        return self.begun or self.readable > 0 or any(self.counts.values())
+        kept = self.readable or self.tickets_readable or self.tickets_open
+        return self.begun or kept > 0 or any(self.counts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was done: deleted things by place, the data keys that are gone, and what there is now."""
+    """What was done: deleted things by place, closed tickets, the data keys that are gone, and what there is now."""
 
     deleted: dict[str, int]
+    closed: int
     keys: tuple[str, ...]
     now: Found
+
+
+@dataclass(slots=True)
+class _Done:
+    deleted: Counter[str] = field(default_factory=Counter)
+    closed: int = 0
 
 
 class Erasing:
@@ -80,6 +102,7 @@ class Erasing:
         self,
         *,
         holdings: Sequence[Holding],
+        tickets: Tickets,
         store: WrappedKeys,
         keeping: KeyKeeping,
         audit: Audit,
@@ -90,6 +113,7 @@ class Erasing:
     ) -> None:
         """``actor`` is who erases, as the audit names them; ``clock`` returns epoch seconds."""
         self._holdings = holdings
+        self._tickets = tickets
         self._store = store
         self._keeping = keeping
         self._audit = audit
@@ -103,12 +127,16 @@ class Erasing:
         key = self._store.read(conversation)
         records = list(self._audit.of(conversation))
         opens = set(key.wrapped) if key else set()
+        tickets = self._tickets.find(conversation)
         return Found(
             counts={holding.name: len(holding.find(conversation)) for holding in self._holdings},
             records=len(records),
             readable=sum(key_id_of(record.sealed) in opens for record in records),
             begun=key is not None and key.retired_at is not None,
             destroyed=key.destroyed if key else (),
+            tickets=len(tickets),
+            tickets_readable=sum(key_id_of(each.sealed) in opens for each in tickets),
+            tickets_open=sum(each.open for each in tickets),
         )
 
     def erase(self, conversation: str) -> Erased:
@@ -118,11 +146,12 @@ class Erasing:
         self._say("Taking the key out of use …")
         self._keeping.retire(conversation, int(self._clock()))
         self._say("Deleting …")
-        deleted: Counter[str] = Counter()
-        self._delete(conversation, deleted)
-        key = self._destroy(conversation, deleted)
+        done = _Done()
+        self._delete(conversation, done)
+        key = self._destroy(conversation, done)
         gone = {key_id for key_id, _, _ in key.destroyed} if key else set()
-        return Erased(dict(deleted), tuple(key_id for key_id in doomed if key_id in gone), self.look(conversation))
+        keys = tuple(key_id for key_id in doomed if key_id in gone)
+        return Erased(dict(done.deleted), done.closed, keys, self.look(conversation))
 
     def _record(self, conversation: str, doomed: tuple[str, ...]) -> None:
         """Record the act, once for the same keys however often it has to be resumed."""
@@ -135,13 +164,14 @@ class Erasing:
             conversation, [Happening(KIND, self._actor, int(self._clock() * 1000), details={"keys": keys})]
         )
 
-    def _delete(self, conversation: str, deleted: Counter[str]) -> None:
+    def _delete(self, conversation: str, done: _Done) -> None:
         for holding in self._holdings:
             found = holding.find(conversation)
             holding.delete(conversation, found)
-            deleted[holding.name] += len(found)
+            done.deleted[holding.name] += len(found)
+        done.closed += self._tickets.close(self._tickets.find(conversation))
 
-    def _destroy(self, conversation: str, deleted: Counter[str]) -> CustomerKey | None:
+    def _destroy(self, conversation: str, done: _Done) -> CustomerKey | None:
         """Destroy the key as soon as that is allowed, each wait being followed by deleting what came meanwhile."""
         while True:
             try:
@@ -151,7 +181,7 @@ class Erasing:
                     raise
                 self._say(f"Waiting {error.retry_after_s:.0f} s, until no process uses the key any more …")
                 self._sleep(error.retry_after_s)
-                self._delete(conversation, deleted)
+                self._delete(conversation, done)
 
 
 def _doomed(key: CustomerKey | None) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from frontdesk.errors import FrontdeskError
+from frontdesk.channels import wecom_app, wecom_kf
+from frontdesk.errors import FrontdeskError, PermanentError
 from ops.deployment import ROOT
 
 if TYPE_CHECKING:
@@ -124,19 +125,44 @@ def _name(given: str) -> str:
 
 
 def of_person(work: Callable[..., Outcome]) -> Callable[..., Outcome]:
-    """Return ``work``, which is given a conversation, with the two options that name one."""
+    """Return ``work``, which is given a conversation, with the options that name one."""
 
-    @click.option("--customer", default="", metavar="USERID", help="WeCom user id of the one who wrote.")
-    @click.option("--conversation", default="", metavar="DIGEST", help="… or the digest that stands for them.")
+    @click.option(
+        "--customer",
+        default="",
+        metavar="ADDRESS",
+        help="Who wrote: a WeCom user id; with --channel wecom_kf, <open_kfid>:<external_userid>.",
+    )
+    @click.option(
+        "--channel",
+        type=click.Choice((wecom_app.CHANNEL, wecom_kf.CHANNEL)),
+        help=f"Where --customer wrote: {wecom_app.CHANNEL}, the self-built application, which is the default, or "
+        f"{wecom_kf.CHANNEL}, an account of 微信客服.",
+    )
+    @click.option("--conversation", default="", metavar="DIGEST", help="… or the digest that stands for them there.")
     @functools.wraps(work)
-    def run(desk: Desk, *, customer: str, conversation: str, **chosen: Any) -> Outcome:
+    def run(desk: Desk, *, customer: str, channel: str | None, conversation: str, **chosen: Any) -> Outcome:
         if bool(customer) == bool(conversation):
             raise click.UsageError("one of --customer and --conversation is needed")
-        if conversation and not _DIGEST.fullmatch(conversation):
-            raise click.UsageError("--conversation must be 32 hex digits, as logs and alarms have it")
-        return work(desk, conversation=conversation or desk.conversation_of(customer), **chosen)
+        if conversation:
+            if channel:
+                raise click.UsageError("--channel belongs to --customer: a digest is of one channel already")
+            if not _DIGEST.fullmatch(conversation):
+                raise click.UsageError("--conversation must be 32 hex digits, as logs and alarms have it")
+            return work(desk, conversation=conversation, **chosen)
+        return work(desk, conversation=desk.conversation_of(*_address(channel, customer)), **chosen)
 
     return run
+
+
+def _address(channel: str | None, customer: str) -> tuple[str, str]:
+    """Return the channel and the reply address there, as the functions make digests of them."""
+    if channel != wecom_kf.CHANNEL:
+        return wecom_app.CHANNEL, customer
+    try:
+        return channel, wecom_kf.address_of(*wecom_kf.parts_of(customer))
+    except PermanentError:
+        raise click.UsageError("--customer must be <open_kfid>:<external_userid>, e.g. wkAbCdEf0001:wmXYZ001") from None
 
 
 def printable(text: str) -> str:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from frontdesk.errors import TransientError
+from frontdesk.errors import ConflictError, TransientError
 from frontdesk.storage.aws import code_of, translated
+from frontdesk.storage.tickets import CLOSED, KEPT_AFTER_CLOSING_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
@@ -60,7 +62,7 @@ class SessionItems:
 
 
 class LedgerItems:
-    """Replies, claims and counts of one person in the Ledger table."""
+    """Replies, claims, counts and the allowance of one person in the Ledger table."""
 
     name = "ledger_items"
 
@@ -88,6 +90,95 @@ class LedgerItems:
         for item in found:
             with translated("ledger"):
                 self._client.delete_item(TableName=self._table, Key={"key": item["key"]})
+
+
+class AttendanceItems:
+    """Who attends to one person, in the Attendance table; and, of one who works here, what they are doing."""
+
+    name = "attendance_items"
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        """``table`` is the Attendance table."""
+        self._client = client
+        self._table = table
+
+    def find(self, conversation: str) -> list[dict[str, Any]]:
+        """Return the items: one at most of each kind."""
+        items = []
+        for key in (conversation, f"duty#{conversation}"):
+            with translated("attendances"):
+                answer = self._client.get_item(
+                    TableName=self._table, Key={"conversation": {"S": key}}, ConsistentRead=True
+                )
+            if "Item" in answer:
+                items.append(dict(answer["Item"]))
+        return items
+
+    def delete(self, conversation: str, found: Sequence[dict[str, Any]]) -> None:  # noqa: ARG002  # as all have it
+        """Delete ``found``. A colleague who has the customer finds that they have not, when they type the next line."""
+        for item in found:
+            with translated("attendances"):
+                self._client.delete_item(TableName=self._table, Key={"conversation": item["conversation"]})
+
+
+@dataclass(frozen=True, slots=True)
+class TicketItem:
+    """One ticket: its number, its sealed words, and whether it stays until somebody closes it."""
+
+    number: str
+    sealed: str
+    open: bool
+
+
+class TicketItems:
+    """The tickets of one person in the Tickets table. They are kept, and closed, so that nobody works on them."""
+
+    def __init__(self, client: DynamoDBClient, table: str, *, clock: Callable[[], float]) -> None:
+        """``table`` is the Tickets table; ``clock`` returns epoch seconds."""
+        self._client = client
+        self._table = table
+        self._clock = clock
+
+    def find(self, conversation: str) -> list[TicketItem]:
+        """Return them in the order of their numbers. The table has no order by person, so all of it is read."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            # What a request opened is remembered beside the tickets, without words.
+            FilterExpression="conversation = :conversation AND attribute_exists(sealed)",
+            ExpressionAttributeValues={":conversation": {"S": conversation}},
+            ConsistentRead=True,
+        )
+        with translated("tickets"):
+            found = [
+                TicketItem(item["number"]["S"], item["sealed"]["S"], open="expires_at" not in item)
+                for page in pages
+                for item in page["Items"]
+            ]
+        return sorted(found, key=lambda each: each.number)
+
+    def close(self, found: Sequence[TicketItem]) -> int:
+        """Close those of ``found`` that are open; return how many there were."""
+        unended = [each for each in found if each.open]
+        now = int(self._clock())
+        for ticket in unended:
+            with suppress(ConflictError), translated("tickets"):  # gone meanwhile
+                self._client.update_item(
+                    TableName=self._table,
+                    Key={"number": {"S": ticket.number}},
+                    UpdateExpression=(
+                        "SET #state = :closed, closed_at = if_not_exists(closed_at, :now), expires_at = :expires "
+                        "REMOVE offer_shard, offer_at ADD version :one"
+                    ),
+                    ConditionExpression="attribute_exists(#number)",
+                    ExpressionAttributeNames={"#state": "state", "#number": "number"},
+                    ExpressionAttributeValues={
+                        ":closed": {"S": CLOSED},
+                        ":now": {"N": str(now)},
+                        ":expires": {"N": str(now + KEPT_AFTER_CLOSING_S)},
+                        ":one": {"N": "1"},
+                    },
+                )
+        return len(unended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +287,11 @@ class ArchiveObjects:
 
 
 class DeadLetters:
-    """The messages of one person in the inbox's dead-letter queue: their group is the conversation."""
+    """The messages of one person in a dead-letter queue in which their group is the conversation."""
 
-    name = "dead_letters"
-
-    def __init__(self, client: SQSClient, queue_url: str, *, wait_s: int = 2) -> None:
+    def __init__(self, client: SQSClient, queue_url: str, *, name: str = "dead_letters", wait_s: int = 2) -> None:
         """``queue_url`` is that of the dead letters; after ``wait_s`` seconds of silence there are no more."""
+        self.name = name
         self._client = client
         self._queue_url = queue_url
         self._wait_s = wait_s
@@ -256,7 +346,7 @@ def _group(message: Any) -> str:
 
 def waiting(client: SQSClient, queue_url: str) -> int:
     """Return about how many messages a queue has, those in somebody's hands included."""
-    with translated("inbox"):
+    with translated("queue"):
         found = client.get_queue_attributes(
             QueueUrl=queue_url,
             AttributeNames=[

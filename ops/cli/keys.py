@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from ops.desk import Desk
 
+# What lies in them was sealed under the ring as it was then. Nothing seals it anew: it is opened with that key.
+_QUEUES = ("Inbox", "InboxDeadLetters", "Pulls", "PullsDeadLetters", "TicketQueue", "TicketQueueDeadLetters")
 _REREAD = (
     "Functions that are running go on with the ring they have, and read it anew when they meet a value under a key "
     "that they lack."
@@ -82,9 +84,11 @@ def re_seal(desk: Desk, *, keys_only: bool) -> Outcome:
             say=desk.say,
         ).seal_all()
     failed = wrapped.failed + documents.failed
+    waits = _waiting(desk)
     facts = {
         "customers": {"wrapped_anew": wrapped.done, "already": wrapped.already},
         "documents": {"sealed": documents.done, "already": documents.already},
+        "waiting": waits,
         "failed": [{"what": what, "code": code} for what, code in failed],
     }
     lines = [
@@ -92,6 +96,10 @@ def re_seal(desk: Desk, *, keys_only: bool) -> Outcome:
         "The archive was not looked at."
         if keys_only
         else f"{plural(documents.done, 'document version')} sealed, {documents.already} already sealed.",
+        *(
+            f"{queue} has {plural(count, 'message')}, sealed as they came: keep the earlier keys until it is empty."
+            for queue, count in waits.items()
+        ),
         *(f"Not done: {what} ({code})" for what, code in failed),
     ]
     return Outcome(facts, lines, FOUND if failed else 0)
@@ -114,7 +122,11 @@ def retire(desk: Desk, *, key_id: str, force: bool) -> Outcome:
 
 
 def _doubts(desk: Desk) -> Iterator[str]:
-    for queue in ("Inbox", "InboxDeadLetters"):
-        count = waiting(desk.client("sqs"), desk.resource(queue))
-        if count:
-            yield f"{queue} has {plural(count, 'message')}, which may be sealed under it"
+    for queue, count in _waiting(desk).items():
+        yield f"{queue} has {plural(count, 'message')}, which may be sealed under it"
+
+
+def _waiting(desk: Desk) -> dict[str, int]:
+    """Return how many messages each queue has that has any."""
+    counts = {queue: waiting(desk.client("sqs"), desk.resource(queue)) for queue in _QUEUES}
+    return {queue: count for queue, count in counts.items() if count}

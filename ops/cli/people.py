@@ -12,7 +12,15 @@ import click
 from ops.cli.disclosing import document_of, unopened_in
 from ops.cli.erasing import Erasing
 from ops.cli.frame import FOUND, Outcome, of_person, operates, plural
-from ops.cli.holdings import ArchiveObjects, DeadLetters, LedgerItems, SessionItems, waiting
+from ops.cli.holdings import (
+    ArchiveObjects,
+    AttendanceItems,
+    DeadLetters,
+    LedgerItems,
+    SessionItems,
+    TicketItems,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from ops.cli.erasing import Found
@@ -20,8 +28,11 @@ if TYPE_CHECKING:
 
 _REMAINS = (
     "FastGPT has its own copy of the masked talk, under this digest (customUid, and in its chat ids): delete it there.",
+    "WeCom has its own copy of the chats, those with colleagues included, who were sent briefs and cards.",
+    "The company's own ticket system has what it was told of tickets, under their numbers.",
     "The table CustomerKeys can be restored to any moment of the last day; after that the key is gone everywhere.",
-    "The tables Sessions and Ledger can be restored to the last 35 days: only what was never sealed is readable there.",
+    "The other tables can be restored to the last 35 days: only what was never sealed is readable there.",
+    "Tickets are kept without their words: number, times, reason, and who saw to it, for 400 days after closing.",
     "Audit records and review items are kept as the law has it, and so are logs; they name this digest and no words.",
 )
 
@@ -38,13 +49,26 @@ def _archive(desk: Desk) -> ArchiveObjects:
     return ArchiveObjects(desk.s3, desk.resource("ArchiveBucket"))
 
 
-def _letters(desk: Desk) -> DeadLetters:
-    return DeadLetters(desk.client("sqs"), desk.resource("InboxDeadLetters"), wait_s=desk.silence_s)
+def _attendance(desk: Desk) -> AttendanceItems:
+    return AttendanceItems(desk.dynamodb, desk.resource("Attendance"))
+
+
+def _tickets(desk: Desk) -> TicketItems:
+    return TicketItems(desk.dynamodb, desk.resource("Tickets"), clock=desk.clock)
+
+
+def _letters(desk: Desk) -> tuple[DeadLetters, ...]:
+    queues = {"dead_letters": "InboxDeadLetters", "ticket_dead_letters": "TicketQueueDeadLetters"}
+    sqs = desk.client("sqs")
+    return tuple(
+        DeadLetters(sqs, desk.resource(queue), name=name, wait_s=desk.silence_s) for name, queue in queues.items()
+    )
 
 
 def _erasing(desk: Desk) -> Erasing:
     return Erasing(
-        holdings=(_sessions(desk), _ledger(desk), _archive(desk), _letters(desk)),
+        holdings=(_sessions(desk), _ledger(desk), _attendance(desk), _archive(desk), *_letters(desk)),
+        tickets=_tickets(desk),
         store=desk.key_store,
         keeping=desk.keeping,
         audit=desk.audit,
@@ -66,9 +90,15 @@ def erase(desk: Desk, *, conversation: str, yes: bool) -> Outcome:
     """
     erasing = _erasing(desk)
     found = erasing.look(conversation)
-    inbox = waiting(desk.client("sqs"), desk.resource("Inbox"))
-    facts = {"conversation": conversation, "found": _facts(found), "inbox_messages_of_all": inbox}
-    lines = [f"Conversation {conversation}", *_lines(found, inbox)]
+    sqs = desk.client("sqs")
+    inbox, requests = waiting(sqs, desk.resource("Inbox")), waiting(sqs, desk.resource("TicketQueue"))
+    facts = {
+        "conversation": conversation,
+        "found": _facts(found),
+        "inbox_messages_of_all": inbox,
+        "ticket_requests_of_all": requests,
+    }
+    lines = [f"Conversation {conversation}", *_lines(found, inbox, requests)]
     if not found.anything:
         return Outcome(facts | {"erased": False}, [*lines, "There is nothing to erase."])
     if not yes:
@@ -79,12 +109,14 @@ def erase(desk: Desk, *, conversation: str, yes: bool) -> Outcome:
     facts |= {
         "erased": True,
         "deleted": erased.deleted,
+        "tickets_closed": erased.closed,
         "keys_destroyed": list(erased.keys),
         "now": _facts(erased.now),
         "remains": list(_REMAINS),
     }
     lines = [
         *(f"Deleted: {count} {_spoken(name)}" for name, count in erased.deleted.items()),
+        f"Closed: {plural(erased.closed, 'ticket')}",
         f"Keys destroyed: {', '.join(erased.keys) or 'none, there was none'}",
     ]
     if erased.now.anything:
@@ -100,6 +132,9 @@ def _spoken(name: str) -> str:
 def _facts(found: Found) -> dict[str, object]:
     return {
         **found.counts,
+        "tickets": found.tickets,
+        "tickets_readable": found.tickets_readable,
+        "tickets_open": found.tickets_open,
         "audit_records": found.records,
         "audit_records_readable": found.readable,
         "erasure_begun": found.begun,
@@ -107,12 +142,17 @@ def _facts(found: Found) -> dict[str, object]:
     }
 
 
-def _lines(found: Found, inbox: int) -> list[str]:
+def _lines(found: Found, inbox: int, requests: int) -> list[str]:
     lines = [f"{_spoken(name)}: {count}" for name, count in found.counts.items()]
+    lines.append(
+        f"tickets: {found.tickets}, of which {found.tickets_readable} can be read, {found.tickets_open} open; they are "
+        "closed, and kept"
+    )
     lines.append(f"audit records: {found.records}, of which {found.readable} can be read; they are kept")
     lines.append(
-        f"inbox: {plural(inbox, 'message')} of all customers, which cannot be looked into; what is this person's there "
-        "will still be answered, and is then to be erased by another run"
+        f"inbox: {plural(inbox, 'message')} of all customers, tickets' queue: {plural(requests, 'request')}, which "
+        "cannot be looked into; what is this person's there will still be answered or opened, and is then to be erased "
+        "by another run"
     )
     if found.begun:
         lines.append("an erasure has begun and was broken off")
@@ -136,8 +176,12 @@ def export(desk: Desk, *, conversation: str, out: Path) -> Outcome:
                 conversation,
                 sessions=_sessions(desk),
                 ledger=_ledger(desk),
+                attendance=_attendance(desk),
+                tickets=_tickets(desk),
                 archive=_archive(desk),
                 letters=_letters(desk),
+                attendances=desk.attendances,
+                opened_tickets=desk.tickets,
                 audit=desk.audit,
                 seals=desk.seals,
                 exported_at=int(desk.clock()),

@@ -26,6 +26,7 @@ REGION = "us-east-1"
 MINISTACK = ROOT / ".venv-aws" / "bin" / "ministack"
 
 _START_LIMIT_S = 60.0
+_SENDING = re.compile(r"(?P<indent> *)(?P<listed>- |Action: )(?P<action>sqs:SendMessage)\n")
 _AGREE_LIMIT_S = 20.0
 # ministack takes any key; with permissions enforced, this one is the account's owner.
 _ACCESS_KEY = "test"
@@ -124,7 +125,7 @@ class LocalAws:
 
         Raises `DeploymentError`.
         """
-        template = self._with_known_build_id(built, parameters["BuildId"])
+        template = self._as_understood_here(built, parameters["BuildId"])
         deploy(
             template,
             parameters,
@@ -139,11 +140,13 @@ class LocalAws:
         self._apply_what_was_dropped(resources, parameters)
         return resources
 
-    def _with_known_build_id(self, built: Path, build_id: str) -> Path:
-        """Return a copy of the built template in which the BuildId has its value as a default.
+    def _as_understood_here(self, built: Path, build_id: str) -> Path:
+        """Return a copy of the built template in which two things are said as ministack (1.5.33) understands them.
 
-        ministack (1.5.33) runs SAM's transform without the parameters' values, defaults apart, and the transform
-        wants to know this one. The copy stands beside links to the artefacts, because it names them relatively.
+        It runs SAM's transform without the parameters' values, defaults apart, and the transform wants to know the
+        BuildId: that becomes its default. It also knows an action of its own for messages sent in batches, where AWS
+        asks for sqs:SendMessage: who has the one gets the other. The copy stands beside links to the artefacts,
+        because it names them relatively.
         """
         folder = self.folder / "deployment"
         folder.mkdir(parents=True, exist_ok=True)
@@ -157,7 +160,8 @@ class LocalAws:
         if text.count(declaration) != 1:
             raise DeploymentError("the built template does not declare BuildId as expected")
         copy = folder / "template.yaml"
-        copy.write_text(text.replace(declaration, f"{declaration}    Default: '{build_id}'\n"), encoding="utf-8")
+        text = text.replace(declaration, f"{declaration}    Default: '{build_id}'\n")
+        copy.write_text(_SENDING.sub(_sending_batches, text), encoding="utf-8")
         return copy
 
     def _apply_what_was_dropped(self, resources: Mapping[str, str], parameters: Mapping[str, str]) -> None:
@@ -172,6 +176,13 @@ class LocalAws:
                 _complete_table(dynamodb, resources[name], wanted)
             elif resource["Type"] == "AWS::S3::Bucket" and "ObjectLockConfiguration" in wanted:
                 _lock_bucket(s3, resources[name], _with_values(wanted["ObjectLockConfiguration"], parameters))
+
+
+def _sending_batches(statement: re.Match[str]) -> str:
+    indent, action = statement["indent"], statement["action"]
+    if statement["listed"] == "- ":
+        return f"{indent}- {action}\n{indent}- {action}Batch\n"
+    return f"{indent}Action:\n{indent}- {action}\n{indent}- {action}Batch\n"
 
 
 def _with_values(node: Any, parameters: Mapping[str, str]) -> Any:

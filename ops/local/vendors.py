@@ -15,6 +15,8 @@ WECOM_API_BASE = "https://qyapi.weixin.qq.com"
 _ALPHANUMERIC = string.ascii_letters + string.digits
 _WECOM = ("WECOM_CORP_ID", "WECOM_AGENT_ID", "WECOM_SECRET", "WECOM_TOKEN", "WECOM_ENCODING_AES_KEY")
 _FASTGPT = ("FASTGPT_BASE_URL", "FASTGPT_API_KEY", "FASTGPT_APP_ID")
+# The simulated colleagues who take customers over.
+_SIMULATED_AGENTS = "zhou.min|he.yun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +43,26 @@ class Vendors:
         """Return what the FastGPT simulator has to know; None when FastGPT is real."""
         if not self.fastgpt_is_simulated:
             return None
-        return {"api_key": self.settings["FASTGPT_API_KEY"], "app_id": self.settings["FASTGPT_APP_ID"]}
+        return {
+            "api_key": self.settings["FASTGPT_API_KEY"],
+            "app_id": self.settings["FASTGPT_APP_ID"],
+            "lite_api_key": self.settings["FASTGPT_LITE_API_KEY"],
+            "lite_app_id": self.settings["FASTGPT_LITE_APP_ID"],
+        }
 
 
 def choose_vendors(given: Mapping[str, str], simulators_url: str) -> Vendors:
     """Return the settings of both vendors: those ``given``, or else invented ones that lead to ``simulators_url``.
 
     ``given`` has passed `frontdesk.settings.local_problems`, so a vendor's settings are all there or all absent.
+    Nothing is invented for 微信客服: the simulated application serves it.
     """
     settings = dict(given)
     wecom_is_simulated = not any(name in given for name in _WECOM)
     fastgpt_is_simulated = not any(name in given for name in _FASTGPT)
     if wecom_is_simulated:
         settings.update(_invented_wecom())
+        settings.setdefault("HANDOFF_AGENTS", _SIMULATED_AGENTS)
     settings.setdefault("WECOM_API_BASE", f"{simulators_url}/wecom" if wecom_is_simulated else WECOM_API_BASE)
     if fastgpt_is_simulated:
         settings.update(_invented_fastgpt(), FASTGPT_BASE_URL=f"{simulators_url}/fastgpt/api")
@@ -79,4 +88,9 @@ def _invented_wecom() -> dict[str, str]:
 
 
 def _invented_fastgpt() -> dict[str, str]:
-    return {"FASTGPT_API_KEY": f"fastgpt-{_letters(48)}", "FASTGPT_APP_ID": secrets.token_hex(12)}
+    return {
+        "FASTGPT_API_KEY": f"fastgpt-{_letters(48)}",
+        "FASTGPT_APP_ID": secrets.token_hex(12),
+        "FASTGPT_LITE_API_KEY": f"fastgpt-{_letters(48)}",
+        "FASTGPT_LITE_APP_ID": secrets.token_hex(12),
+    }

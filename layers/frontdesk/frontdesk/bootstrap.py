@@ -10,24 +10,44 @@ import os
 import time
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from frontdesk.channels.wecom_api import WecomApi
+    from frontdesk.channels.wecom_calls import WecomCalls
+    from frontdesk.channels.wecom_token import TokenStore
+    from frontdesk.conversation.agents import Agents
     from frontdesk.conversation.answering import Answering
     from frontdesk.conversation.archiving import Archiving
     from frontdesk.conversation.auditing import Auditing
+    from frontdesk.conversation.collecting import Collecting
+    from frontdesk.conversation.hours import Hours
+    from frontdesk.conversation.ports import Channel, Desk
     from frontdesk.conversation.reception import Reception
     from frontdesk.conversation.reviewing import Reviewing
+    from frontdesk.conversation.sweeping import Sweeping
+    from frontdesk.conversation.ticketing import Ticketing
     from frontdesk.errors import FrontdeskError
-    from frontdesk.messages import Received
+    from frontdesk.fastgpt.client import FastGptClient
+    from frontdesk.messages import Pull, Received
     from frontdesk.protection.customer_keys import CustomerKeys
     from frontdesk.protection.rules import CurrentRules
     from frontdesk.protection.sealing import Keyring
-    from frontdesk.records import SealedSession
+    from frontdesk.records import SealedSession, TicketRequest
+    from frontdesk.settings import CollectorSettings, ResponderSecrets, ResponderSettings, TicketsSettings
+    from frontdesk.storage.allowance import DynamoAllowance
+    from frontdesk.storage.attendances import DynamoAttendances
     from frontdesk.storage.customer_keys import DynamoCustomerKeys
+    from frontdesk.storage.duties import DynamoDuties
+    from frontdesk.storage.inbox_writer import SqsInboxWriter
+    from frontdesk.storage.ledger import DynamoLedger
+    from frontdesk.storage.sessions import DynamoSessions
     from frontdesk.storage.signed import JsonService
+    from frontdesk.storage.ticket_requests import SqsTicketRequests
+    from frontdesk.storage.tickets import DynamoTickets
+    from frontdesk.storage.tokens import DynamoTokenStore
 
 
 _log = logging.getLogger("frontdesk.bootstrap")
@@ -42,7 +62,8 @@ def in_lambda() -> bool:
 def reception() -> Reception:
     """Return the callback's use case, secrets read and connections open; raises `FrontdeskError`."""
     from frontdesk.channels.envelope import Envelope
-    from frontdesk.channels.wecom_app import CHANNEL, WecomAppCallback
+    from frontdesk.channels.wecom_app import CHANNEL
+    from frontdesk.channels.wecom_callback import WecomCallback
     from frontdesk.conversation.reception import Reception
     from frontdesk.errors import TransientError
     from frontdesk.protection.identity import Pseudonyms
@@ -50,6 +71,7 @@ def reception() -> Reception:
     from frontdesk.settings import CallbackSecrets, CallbackSettings
     from frontdesk.storage.inbox import SqsInbox, queue_service
     from frontdesk.storage.keyring_checks import dynamodb_service, read_checks
+    from frontdesk.storage.pulls import PullQueue
     from frontdesk.storage.secrets import read_secret, secrets_manager
     from frontdesk.storage.signed import pool
     from frontdesk.storage.sigv4 import Credentials
@@ -74,20 +96,110 @@ def reception() -> Reception:
         # A table that cannot be reached must not close the door; whoever opens the message checks again.
         _log.warning("keyring not checked", exc_info=error, extra={"code": error.code})
     sqs = queue_service(settings.inbox_url, region=settings.region, credentials=credentials, http=http)
-    envelope = Envelope(
-        token=secrets.token,
-        encoding_aes_key=secrets.encoding_aes_key,
-        receive_id=settings.corp_id,
-        clock=time.time,
+    callbacks = dict.fromkeys(
+        [(secrets.token, secrets.encoding_aes_key), (secrets.kf_token, secrets.kf_encoding_aes_key)]
     )
+    envelopes = [
+        Envelope(token=token, encoding_aes_key=key, receive_id=settings.corp_id, clock=time.time)
+        for token, key in callbacks
+    ]
     pseudonyms = Pseudonyms(secrets.conversation_key)
     return Reception(
-        callback=WecomAppCallback(
-            envelope,
-            conversation_of=lambda sender: pseudonyms.conversation(CHANNEL, settings.corp_id, sender),
+        callback=WecomCallback(
+            envelopes, conversation_of=lambda sender: pseudonyms.conversation(CHANNEL, settings.corp_id, sender)
         ),
         inbox=SqsInbox(sqs, settings.inbox_url, seals=keyring),
+        # Both queues are of one service, at whose root its protocol is spoken.
+        pulls=PullQueue(sqs, settings.pulls_url, seals=keyring),
         clock=time.time,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """The collector's use case, and what it does with the queue around it; ``channel`` is what it collects for."""
+
+    collecting: Collecting
+    read: Callable[[Mapping[str, Any]], Pull]
+    max_receives: int
+    retry_later: Callable[[Iterable[tuple[str, int]]], None]
+    channel: str
+
+
+@cache
+def collector() -> Collector:
+    """Return what fetches customer-service messages, secrets read; raises `FrontdeskError`."""
+    from frontdesk.channels.wecom_kf import CHANNEL
+    from frontdesk.channels.wecom_kf_api import WecomKfApi
+    from frontdesk.channels.wecom_kf_puller import KfPuller
+    from frontdesk.conversation.collecting import Collecting
+    from frontdesk.protection.identity import Pseudonyms
+    from frontdesk.protection.sealing import check_keyring
+    from frontdesk.settings import CollectorSecrets, CollectorSettings
+    from frontdesk.storage import aws
+    from frontdesk.storage.accounts import DynamoAccounts
+    from frontdesk.storage.customer_keys import DynamoCustomerKeys
+    from frontdesk.storage.inbox_records import retry_later
+    from frontdesk.storage.inbox_writer import SqsInboxWriter
+    from frontdesk.storage.pull_records import read_pull
+    from frontdesk.storage.secrets import read_secret
+    from frontdesk.storage.tokens import DynamoTokenStore
+
+    settings = CollectorSettings.read(os.environ)
+    vault = _vault(settings.wecom_secret_arn, settings.region)
+    secrets = CollectorSecrets.read(
+        read_secret(vault, settings.wecom_secret_arn, "WeCom"),
+        read_secret(vault, settings.identity_secret_arn, "identity"),
+    )
+    dynamodb, sqs = aws.dynamodb(), aws.sqs()
+    keyring = _keyring(vault, settings.keyring_secret_arn)
+    check_keyring(keyring, DynamoCustomerKeys(dynamodb, settings.customer_keys_table))
+    calls = _wecom_calls(
+        settings,
+        holder="kf" if secrets.own_kf_secret else str(settings.agent_id),
+        secret=secrets.own_kf_secret or secrets.wecom_secret,
+        tokens=DynamoTokenStore(dynamodb, settings.ledger_table, seals=keyring),
+    )
+    pseudonyms = Pseudonyms(secrets.conversation_key)
+    return Collector(
+        collecting=Collecting(
+            accounts=DynamoAccounts(dynamodb, settings.accounts_table),
+            puller=KfPuller(
+                WecomKfApi(calls),
+                conversation_of=lambda address: pseudonyms.conversation(CHANNEL, settings.corp_id, address),
+                clock=time.time,
+            ),
+            inbox=SqsInboxWriter(sqs, settings.inbox_url, seals=keyring),
+        ),
+        read=partial(read_pull, seals=keyring),
+        max_receives=settings.pulls_max_receives,
+        retry_later=partial(retry_later, sqs, settings.pulls_url),
+        channel=CHANNEL,
+    )
+
+
+@cache
+def sweeper() -> Sweeping:
+    """Return what looks each minute for what nobody calls about; raises `SettingsError`."""
+    from frontdesk.conversation.sweeping import Sweeping
+    from frontdesk.settings import SweeperSettings
+    from frontdesk.storage import aws
+    from frontdesk.storage.accounts import DynamoAccounts
+    from frontdesk.storage.attendances import DynamoDueAttendances
+    from frontdesk.storage.inbox_writer import SqsInboxWriter
+    from frontdesk.storage.pull_records import SqsPulls
+    from frontdesk.storage.ticket_requests import SqsTicketOffers
+    from frontdesk.storage.tickets import DynamoTicketsToOffer
+
+    settings = SweeperSettings.read(os.environ)
+    dynamodb, sqs = aws.dynamodb(), aws.sqs()
+    return Sweeping(
+        accounts=DynamoAccounts(dynamodb, settings.accounts_table),
+        pulls=SqsPulls(sqs, settings.pulls_url),
+        attendances=DynamoDueAttendances(dynamodb, settings.attendance_table, due_index=settings.attendance_due_index),
+        inbox=SqsInboxWriter(sqs, settings.inbox_url),
+        tickets=DynamoTicketsToOffer(dynamodb, settings.tickets_table, offer_index=settings.tickets_offer_index),
+        offers=SqsTicketOffers(sqs, settings.tickets_url),
     )
 
 
@@ -104,22 +216,16 @@ class Responder:
 @cache
 def responder() -> Responder:
     """Return the responder with its real collaborators, secrets read; raises `FrontdeskError`."""
-    from frontdesk.channels.wecom_api import WecomApi
-    from frontdesk.channels.wecom_outbound import WecomOutbound
     from frontdesk.conversation.answering import Answering
     from frontdesk.conversation.guarding import Guard
+    from frontdesk.conversation.handing_over import Handover, HandoverPolicy
+    from frontdesk.conversation.speaking import Speaker
     from frontdesk.fastgpt.client import FastGptClient
-    from frontdesk.protection import chain
     from frontdesk.protection.current_masking import CurrentMasking
     from frontdesk.settings import ResponderSecrets, ResponderSettings
     from frontdesk.storage import aws
-    from frontdesk.storage.audit import DynamoAudit
-    from frontdesk.storage.customer_keys import DynamoCustomerKeys
     from frontdesk.storage.inbox_records import read_record, retry_later
-    from frontdesk.storage.ledger import DynamoLedger
     from frontdesk.storage.secrets import read_secret
-    from frontdesk.storage.sessions import DynamoSessions
-    from frontdesk.storage.tokens import DynamoTokenStore
 
     settings = ResponderSettings.read(os.environ)
     vault = _vault(settings.wecom_secret_arn, settings.region)
@@ -127,28 +233,42 @@ def responder() -> Responder:
         read_secret(vault, settings.wecom_secret_arn, "WeCom"),
         read_secret(vault, settings.fastgpt_secret_arn, "FastGPT"),
     )
-    dynamodb, sqs = aws.dynamodb(), aws.sqs()
     keyring = _keyring(vault, settings.keyring_secret_arn)
-    seals = _customer_keys(keyring, DynamoCustomerKeys(dynamodb, settings.customer_keys_table))
-    api = WecomApi(
-        base_url=settings.wecom_api_base,
-        corp_id=settings.corp_id,
-        agent_id=settings.agent_id,
-        secret=secrets.wecom_secret,
-        tokens=DynamoTokenStore(dynamodb, settings.ledger_table, seals=keyring),
-    )
-    audit = DynamoAudit(
-        dynamodb, settings.audit_table, seals=seals, chain=chain, retention_days=settings.audit_retention_days
-    )
+    stores = _Stores.open(settings, keyring)
+    ways = _Ways.open(settings, secrets, stores)
     rules = _rules(settings.rules_bucket)
+    guard = Guard(rules=rules, masking=CurrentMasking(rules))
+    speaker = Speaker(ledger=stores.ledger, channels=ways.channels, desks=ways.desks, clock=time.time)
+    handover = Handover(
+        attendances=stores.attendances,
+        desks=ways.desks,
+        tickets=stores.ticket_requests,
+        sessions=stores.sessions,
+        ledger=stores.ledger,
+        speaker=speaker,
+        guard=guard,
+        summariser=_light_app(settings, secrets),
+        hours=_hours(settings.handoff.business_hours),
+        sentences=settings.sentences,
+        policy=HandoverPolicy(
+            triggers=settings.handoff.triggers,
+            threshold=settings.handoff.threshold,
+            timeout_s=settings.handoff.timeout_s,
+            rating_channels=settings.handoff.rating_channels,
+        ),
+        clock=time.time,
+        monotonic=time.monotonic,
+    )
     answering = Answering(
-        sessions=DynamoSessions(dynamodb, settings.sessions_table, seals=seals),
-        ledger=DynamoLedger(dynamodb, settings.ledger_table, seals=seals, audit=audit),
+        sessions=stores.sessions,
+        ledger=stores.ledger,
         model=FastGptClient(
             base_url=settings.fastgpt_base_url, api_key=secrets.fastgpt_api_key, app_id=settings.fastgpt_app_id
         ),
-        guard=Guard(rules=rules, masking=CurrentMasking(rules)),
-        channel=WecomOutbound(api),
+        guard=guard,
+        speaker=speaker,
+        handover=handover,
+        agents=_agents(settings, stores, ways),
         sentences=settings.sentences,
         session_ttl_s=settings.session_ttl_s,
         interim_after_s=settings.interim_after_s,
@@ -157,7 +277,209 @@ def responder() -> Responder:
         answering=answering,
         read=partial(read_record, max_receives=settings.inbox_max_receives, seals=keyring),
         max_receives=settings.inbox_max_receives,
-        retry_later=partial(retry_later, sqs, settings.inbox_url),
+        retry_later=partial(retry_later, aws.sqs(), settings.inbox_url),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """What the responder keeps, and the queues it puts into."""
+
+    sessions: DynamoSessions
+    ledger: DynamoLedger
+    attendances: DynamoAttendances
+    allowance: DynamoAllowance
+    duties: DynamoDuties
+    tickets: DynamoTickets
+    ticket_requests: SqsTicketRequests
+    inbox: SqsInboxWriter
+    tokens: DynamoTokenStore
+
+    @classmethod
+    def open(cls, settings: ResponderSettings, keyring: Keyring) -> _Stores:
+        from frontdesk.protection import chain
+        from frontdesk.storage import aws
+        from frontdesk.storage.allowance import DynamoAllowance
+        from frontdesk.storage.attendances import DynamoAttendances
+        from frontdesk.storage.audit import DynamoAudit
+        from frontdesk.storage.customer_keys import DynamoCustomerKeys
+        from frontdesk.storage.duties import DynamoDuties
+        from frontdesk.storage.inbox_writer import SqsInboxWriter
+        from frontdesk.storage.ledger import DynamoLedger
+        from frontdesk.storage.sessions import DynamoSessions
+        from frontdesk.storage.ticket_requests import SqsTicketRequests
+        from frontdesk.storage.tickets import DynamoTickets
+        from frontdesk.storage.tokens import DynamoTokenStore
+
+        dynamodb, sqs = aws.dynamodb(), aws.sqs()
+        seals = _customer_keys(keyring, DynamoCustomerKeys(dynamodb, settings.customer_keys_table))
+        audit = DynamoAudit(
+            dynamodb, settings.audit_table, seals=seals, chain=chain, retention_days=settings.audit_retention_days
+        )
+        return cls(
+            sessions=DynamoSessions(dynamodb, settings.sessions_table, seals=seals),
+            ledger=DynamoLedger(dynamodb, settings.ledger_table, seals=seals, audit=audit),
+            attendances=DynamoAttendances(dynamodb, settings.attendance_table, seals=seals),
+            allowance=DynamoAllowance(dynamodb, settings.ledger_table),
+            duties=DynamoDuties(dynamodb, settings.attendance_table),
+            tickets=DynamoTickets(dynamodb, settings.tickets_table, seals=seals),
+            ticket_requests=SqsTicketRequests(sqs, settings.tickets_url, seals=keyring),
+            inbox=SqsInboxWriter(sqs, settings.inbox_url, seals=keyring),
+            tokens=DynamoTokenStore(dynamodb, settings.ledger_table, seals=keyring),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """The ways out to customers and people, by channel; ``app`` is the application's own."""
+
+    app: WecomApi
+    channels: Mapping[str, Channel]
+    desks: Mapping[str, Desk]
+
+    @classmethod
+    def open(cls, settings: ResponderSettings, secrets: ResponderSecrets, stores: _Stores) -> _Ways:
+        from frontdesk.channels import wecom_app, wecom_kf
+        from frontdesk.channels.wecom_api import WecomApi
+        from frontdesk.channels.wecom_app_desk import AppDesk
+        from frontdesk.channels.wecom_kf_api import WecomKfApi
+        from frontdesk.channels.wecom_kf_desk import KfDesk
+        from frontdesk.channels.wecom_kf_outbound import KfOutbound
+        from frontdesk.channels.wecom_outbound import WecomOutbound
+
+        handoff = settings.handoff
+        calls = kf_calls = _wecom_calls(
+            settings, holder=str(settings.agent_id), secret=secrets.wecom_secret, tokens=stores.tokens
+        )
+        if secrets.own_kf_secret:
+            kf_calls = _wecom_calls(settings, holder="kf", secret=secrets.own_kf_secret, tokens=stores.tokens)
+        app, kf = WecomApi(calls, agent_id=settings.agent_id), WecomKfApi(kf_calls)
+        to: Literal["servicer", "queue"] = "queue" if handoff.kf_handoff_to == "queue" else "servicer"
+        # Customer service always has its servicers; the application has the people whom the settings name.
+        desks: dict[str, Desk] = {wecom_kf.CHANNEL: KfDesk(kf, app, to=to, agents=handoff.agents)}
+        if handoff.agents:
+            desks[wecom_app.CHANNEL] = AppDesk(
+                app, attendances=stores.attendances, agents=handoff.agents, clock=time.time
+            )
+        channels: dict[str, Channel] = {
+            wecom_app.CHANNEL: WecomOutbound(app),
+            wecom_kf.CHANNEL: KfOutbound(kf, allowance=stores.allowance),
+        }
+        return cls(app=app, channels=channels, desks=desks)
+
+
+def _agents(settings: ResponderSettings, stores: _Stores, ways: _Ways) -> Agents | None:
+    """Return what does as the people of the company ask in the application's chat, if the settings name any."""
+    from frontdesk.channels.wecom_staff import WecomStaff
+    from frontdesk.conversation.agents import Agents
+
+    if not settings.handoff.agents:
+        return None
+    staff = WecomStaff(ways.app)
+    return Agents(
+        attendances=stores.attendances,
+        duties=stores.duties,
+        tickets=stores.tickets,
+        ticket_requests=stores.ticket_requests,
+        cards=staff,
+        sessions=stores.sessions,
+        queue=stores.inbox,
+        staff=staff,
+        agents=settings.handoff.agents,
+        handoff_timeout_s=settings.handoff.timeout_s,
+        clock=time.time,
+    )
+
+
+def _wecom_calls(
+    settings: ResponderSettings | CollectorSettings | TicketsSettings, *, holder: str, secret: str, tokens: TokenStore
+) -> WecomCalls:
+    from frontdesk.channels.wecom_calls import WecomCalls
+
+    return WecomCalls(
+        base_url=settings.wecom_api_base, corp_id=settings.corp_id, holder=holder, secret=secret, tokens=tokens
+    )
+
+
+def _hours(written: str) -> Hours:
+    """Return when people are there; raises `SettingsError`. A year whose holidays are not known yet is told."""
+    from frontdesk.conversation.hours import Hours
+
+    hours = Hours.read(written)
+    if written and not hours.calendar_known(time.time()):
+        _log.warning("the holidays of this year are not known", extra={"code": "calendar_unknown"})
+    return hours
+
+
+def _light_app(settings: ResponderSettings, secrets: ResponderSecrets) -> FastGptClient | None:
+    """Return the light app that summarises a talk for the person who takes it over, if the company has one."""
+    from frontdesk.fastgpt.client import FastGptClient
+
+    if not (settings.fastgpt_lite_app_id and secrets.fastgpt_lite_api_key):
+        return None
+    return FastGptClient(
+        base_url=settings.fastgpt_base_url,
+        api_key=secrets.fastgpt_lite_api_key,
+        app_id=settings.fastgpt_lite_app_id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TicketWorker:
+    """The use case of tickets, and what it does with the queue around it."""
+
+    ticketing: Ticketing
+    read: Callable[[Mapping[str, Any]], TicketRequest]
+    max_receives: int
+    retry_later: Callable[[Iterable[tuple[str, int]]], None]
+
+
+@cache
+def tickets() -> TicketWorker:
+    """Return what opens tickets, secrets read; raises `FrontdeskError`."""
+    from frontdesk.channels.ticket_webhook import TicketWebhook
+    from frontdesk.channels.wecom_api import WecomApi
+    from frontdesk.channels.wecom_staff import WecomStaff
+    from frontdesk.conversation.ticketing import Ticketing
+    from frontdesk.settings import TicketsSecrets, TicketsSettings
+    from frontdesk.storage import aws
+    from frontdesk.storage.customer_keys import DynamoCustomerKeys
+    from frontdesk.storage.inbox_records import retry_later
+    from frontdesk.storage.inbox_writer import SqsInboxWriter
+    from frontdesk.storage.secrets import read_secret
+    from frontdesk.storage.ticket_requests import read_ticket_request
+    from frontdesk.storage.tickets import DynamoTickets
+    from frontdesk.storage.tokens import DynamoTokenStore
+
+    settings = TicketsSettings.read(os.environ)
+    vault = _vault(settings.wecom_secret_arn, settings.region)
+    secrets = TicketsSecrets.read(
+        read_secret(vault, settings.wecom_secret_arn, "WeCom"),
+        read_secret(vault, settings.ticket_secret_arn, "ticket"),
+    )
+    dynamodb, sqs = aws.dynamodb(), aws.sqs()
+    keyring = _keyring(vault, settings.keyring_secret_arn)
+    seals = _customer_keys(keyring, DynamoCustomerKeys(dynamodb, settings.customer_keys_table))
+    calls = _wecom_calls(
+        settings,
+        holder=str(settings.agent_id),
+        secret=secrets.wecom_secret,
+        tokens=DynamoTokenStore(dynamodb, settings.ledger_table, seals=keyring),
+    )
+    webhook = TicketWebhook(settings.webhook_url, secrets.webhook_secret) if settings.webhook_url else None
+    return TicketWorker(
+        ticketing=Ticketing(
+            tickets=DynamoTickets(dynamodb, settings.tickets_table, seals=seals),
+            queue=SqsInboxWriter(sqs, settings.inbox_url, seals=keyring),
+            cards=WecomStaff(WecomApi(calls, agent_id=settings.agent_id)),
+            system=webhook,
+            hours=_hours(settings.business_hours),
+            agents=settings.agents,
+            clock=time.time,
+        ),
+        read=partial(read_ticket_request, seals=keyring),
+        max_receives=settings.tickets_max_receives,
+        retry_later=partial(retry_later, sqs, settings.tickets_url),
     )
 
 
@@ -218,6 +540,7 @@ def archiver() -> Archiving:
     from frontdesk.settings import ArchiverSettings
     from frontdesk.storage import aws
     from frontdesk.storage.archive import S3Archive
+    from frontdesk.storage.inbox_writer import SqsInboxWriter
     from frontdesk.storage.sessions import DynamoIdleSessions
 
     settings = ArchiverSettings.read(os.environ)
@@ -225,6 +548,8 @@ def archiver() -> Archiving:
         sessions=DynamoIdleSessions(aws.dynamodb(), settings.sessions_table, idle_index=settings.idle_index),
         archive=S3Archive(aws.s3(), settings.archive_bucket),
         idle_s=settings.session_idle_s,
+        inbox=SqsInboxWriter(aws.sqs(), settings.inbox_url),
+        rating_channels=settings.rating_channels,
         clock=time.time,
     )
 

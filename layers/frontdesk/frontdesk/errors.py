@@ -12,7 +12,11 @@ The tree::
     │   └── ErasedError                 … because its customer's key was destroyed on purpose
     ├── ConflictError               somebody else saved first: read again
     ├── TransientError              trying again, later, can help
+    │   └── ChargeUnknownError          who is in charge of a customer cannot be read: nothing may be said
     └── PermanentError              trying again cannot help; a person or a change must
+        ├── AllowanceError              the vendor takes no more messages until the customer writes again
+        ├── TakenOverError              a person is in charge of the customer, or nobody is any more
+        ├── NobodyError                 no person takes the customer now
         └── MisconfiguredError          … and until then every message fails the same way
 
 Texts are for operators. They never hold a secret, a customer's words or a customer's identity, so they
@@ -114,6 +118,30 @@ class PermanentError(FrontdeskError):
     """A failure that the same request will meet every time."""
 
     code = "permanent"
+
+
+class ChargeUnknownError(TransientError):
+    """Who is in charge of a customer could not be read. The machine stays silent rather than talk over a person."""
+
+    code = "charge_unknown"
+
+
+class AllowanceError(PermanentError):
+    """The vendor takes no more messages to this customer until the customer writes again: too many, or too late."""
+
+    code = "allowance_spent"
+
+
+class TakenOverError(PermanentError):
+    """The vendor takes no message of the machine: a person is in charge, or the session has ended."""
+
+    code = "taken_over"
+
+
+class NobodyError(PermanentError):
+    """No person of the company can be given the customer now."""
+
+    code = "nobody"
 
 
 class MisconfiguredError(PermanentError):

@@ -14,15 +14,27 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What a customer sent."""
+    """What came in. In brackets what `Inbound.details` may hold of it, beside what the vendor calls its parts.
 
-    TEXT = "text"
+    Who an entry is about is always one customer; what was sent by somebody else comes in their conversation.
+    """
+
+    TEXT = "text"  # [menu_id: the item of a menu that was tapped]
     IMAGE = "image"
     VOICE = "voice"
     VIDEO = "video"
+    FILE = "file"
     LOCATION = "location"
     LINK = "link"
-    ENTERED = "entered"  # the customer opened the chat, or was given access to it
+    OTHER = "other"  # what only WeCom can show: a business card, a mini program, a forwarded chat …
+    ENTERED = "entered"  # the customer opened the chat, or was given access to it [code, scene, scene_param]
+    PRESSED = "pressed"  # a button of a card [key, task_id, response_code]
+    PERSON = "person"  # a person of the company wrote to the customer [servicer]
+    RECALLED = "recalled"  # a message was taken back [recalled_id, by: customer or person]
+    UNDELIVERED = "undelivered"  # one of ours was accepted and yet did not arrive [failed_id, fail_type]
+    STATE = "state"  # the customer changed hands [change: taken, transferred, ended or reentered; servicer, code]
+    DUE = "due"  # a moment that was waited for has come [what: attendance or rating, at or session_id]
+    TICKET = "ticket"  # a ticket of the customer was opened or closed [number, state: opened or closed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +68,57 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class Pull:
+    """The news that a customer-service account has messages to fetch.
+
+    ``token`` is what the vendor gave for fetching them, valid for ten minutes; empty when nobody called, but a
+    schedule. A pull that began after ``noticed_at_ms`` serves it too.
+    """
+
+    account: str
+    noticed_at_ms: int
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of an account's messages, in their order. ``more`` tells that there are further ones.
+
+    ``skipped`` counts entries that mean nothing here.
+    """
+
+    inbounds: tuple[Inbound, ...]
+    cursor: str
+    more: bool
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Outbound:
-    """One visible message to a customer. Sending the same one again must show nothing twice."""
+    """One visible message to a customer. Sending the same one again must show nothing twice.
+
+    ``message_id`` names it: the same for each repetition, and for no other message of this conversation. ``menu`` are
+    choices below the text that can be tapped. ``code`` is a vendor's permission for this one message, which counts
+    against no allowance. ``last`` lets it spend the last message that the vendor allows.
+    """
 
     channel: str
     recipient: str
     text: str
+    conversation: str = ""
+    message_id: str = ""
+    menu: tuple[Choice, ...] = ()
+    code: str = ""
+    last: bool = False
+
+
+class Charge(StrEnum):
+    """Who is in charge of a customer."""
+
+    BOT = "bot"
+    WAITING = "waiting"  # nobody: the customer waits for a person
+    PERSON = "person"
+    CLOSED = "closed"  # nobody: the session has ended, and the customer has not written since
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +165,52 @@ class Pause:
 class ModelAnswer:
     """What the model said. ``pause`` is set when it waits for the customer. Durations in milliseconds.
 
-    ``confidence`` is the best retrieval score (0..1), 0.0 when a knowledge search found nothing and ``None``
-    when the app did not search. ``partial_failure`` names an error that happened beside a usable answer.
+    ``text`` is empty only beside a pause, or when the model wants a person and says nothing itself. ``confidence`` is
+    what the app says of itself or else the best retrieval score (0..1), 0.0 when a knowledge search found nothing and
+    ``None`` when nothing tells. ``wants_person`` is the app's own word that a person is to go on. ``partial_failure``
+    names an error that happened beside a usable answer. ``attempt_id`` is the model's name of the answer, which
+    feedback needs; empty when the model keeps no record of it.
     """
 
     text: str
     pause: Pause | None = None
     confidence: float | None = None
+    wants_person: bool = False
     partial_failure: str = ""
+    attempt_id: str = ""
     first_words_ms: int | None = None
     total_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """What the machine says by itself. An empty welcome turns the welcome off."""
+    """What the machine says by itself. An empty welcome turns the welcome off.
+
+    ``{when}``, ``{number}`` and ``{answer}`` stand for what is only known when it is said.
+    """
 
     welcome: str
     interim: str
     fallback: str
     unsupported: str
     reset: str
+    handoff: str = "正在为您转接人工客服，请稍候。"
+    nobody: str = "现在没有同事在线，您的问题已经登记，我们会{when}与您联系。"
+    soon: str = "尽快"
+    nobody_needed: str = "您的问题已经登记，我们会尽快与您联系。"
+    choose: str = "请选择："
+    clarify: str = "抱歉，我还不能确定您的意思。能再具体说明一下吗？例如产品名称、遇到的情况，或您想办理的事项。"
+    colleague: str = "后续将由我们的同事继续为您服务。"
+    given_back: str = "抱歉，同事暂时没能接待您，问题已经登记，我们会尽快联系您。您也可以继续向我提问。"
+    ticket_opened: str = "您的问题已登记，工单号 {number}，处理好后会在这里告诉您。"
+    ticket_closed: str = "您的工单 {number} 已处理完毕。\n{answer}"
+    rating: str = "本次服务您还满意吗？"
+    rating_good: str = "满意"
+    rating_bad: str = "不满意"
+    thanks: str = "感谢您的评价！"
+    to_person: str = "转人工"
+    more: str = "内容较长，点击查看余下的部分："
+    more_item: str = "继续查看"
 
 
 class Action(StrEnum):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from frontdesk.messages import Pause, Placeholders
+    from frontdesk.messages import Choice, Pause, Placeholders
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,14 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a customer said and what the machine said to it.
+    """What a customer said and what was said to it.
 
-    ``kind`` is answer, choices, fallback, blocked, handoff, unsupported, welcome or reset. ``question_id`` is the
-    id of the first of the messages that were taken together.
+    ``kind`` is answer, choices, clarify, fallback, blocked, handoff, unsupported, welcome, reset, more, rating, thanks
+    or notice, which the machine says; person, a line of a person (``question`` is empty); to_person, said while a
+    person was in charge (``answer`` is empty); or withheld, an answer that was not said, because a person took over or
+    the vendor took no more messages.
+    ``question_id`` is the id of the first of the messages that were taken together, ``attempt_id`` the model's name of
+    the answer. ``undelivered`` tells that the vendor took it and did not show it.
     """
 
     question_id: str
@@ -39,6 +43,8 @@ class Turn:
     asked_at_ms: int
     answered_at_ms: int
     confidence: float | None = None
+    attempt_id: str = ""
+    undelivered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,8 @@ class Session:
 
     What has been archived is remembered by version, so a session that comes back is archived again. ``chat_no``
     counts the fresh starts within it, ``turns_dropped`` the old turns that made room for new ones.
-    ``placeholders`` are what the model was given in place of personal data.
+    ``placeholders`` are what the model was given in place of personal data. ``clarified`` tells that the customer was
+    asked to say more, after an answer of little confidence. ``rating`` is what the customer says of it: good or bad.
     """
 
     conversation: str
@@ -65,6 +72,8 @@ class Session:
     turns: tuple[Turn, ...] = ()
     turns_dropped: int = 0
     placeholders: Placeholders = ()
+    clarified: bool = False
+    rating: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,7 @@ class SealedSession:
     archived_version: int
     turns_dropped: int
     words: Mapping[str, Any]
+    rating: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +100,13 @@ class Reply:
     """The one reply to one question. ``message_ids`` are the messages it answers; the first names it.
 
     Its segments are fixed once and for all, so whoever sends it, however often, sends the same words under the
-    same identity; ``sent`` counts those known to be sent. ``chat_no`` and ``pending`` are the session's state
+    same identity; ``sent`` counts those known to be sent, and one more when nothing is left to be done about it: a
+    person is called, or it is given up. ``chat_no`` and ``pending`` are the session's state
     after it; ``opens_session`` tells that its session had not been saved yet when it was composed.
+
+    ``menu`` stands below the last segment. ``rest`` is what did not fit into what the vendor allows; the customer can
+    ask for it. ``handoff`` is why a person is to go on once it is said, ``code`` the vendor's permission to say it.
+    ``silent`` replies are a record only: nothing of them is to be sent.
     """
 
     conversation: str
@@ -110,6 +125,13 @@ class Reply:
     opens_session: bool = False
     placeholders: Placeholders = ()
     sent: int = 0
+    attempt_id: str = ""
+    clarified: bool = False
+    menu: tuple[Choice, ...] = ()
+    rest: str = ""
+    handoff: str = ""
+    code: str = ""
+    silent: bool = False
 
     @property
     def question_id(self) -> str:
@@ -118,8 +140,130 @@ class Reply:
 
     @property
     def complete(self) -> bool:
-        """Whether every segment is known to be sent."""
-        return self.sent >= len(self.segments)
+        """Whether every segment is known to be sent, or none is to be."""
+        return self.silent or self.sent >= len(self.segments)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to be done about it, whoever finds it on record."""
+        return self.sent > len(self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """Who attends to a customer, and what is due there. One a conversation; ``version`` 0 has never been saved.
+
+    ``state`` is bot, waiting (for a person) or person. For customer service WeCom's own state goes before it.
+    ``reason`` and ``question_id`` tell why and by which question a person was called, at ``called_at``; ``agent`` is
+    the person's user id. ``due_at`` is the next moment at which something has to happen if nobody acts (``None``:
+    never), ``reminders`` how often it did. ``welcomed_at`` and ``rating_asked_at`` are when the customer was last
+    welcomed and asked, ``rated`` the session that the latter is about and the model's names of its last answer.
+    ``customer`` is the reply address, ``brief`` what the person is told, ``notice`` what the customer is still to be
+    told as soon as the machine may speak; they are kept sealed.
+    """
+
+    conversation: str
+    channel: str
+    customer: str
+    state: str = "bot"
+    reason: str = ""
+    question_id: str = ""
+    session_id: str = ""
+    called_at: int = 0
+    agent: str = ""
+    due_at: int | None = None
+    reminders: int = 0
+    welcomed_at: int = 0
+    rating_asked_at: int = 0
+    rated: tuple[str, str, str] = ("", "", "")
+    brief: str = ""
+    notice: str = ""
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A question that needs work later. ``number`` is what the customer is told, e.g. ``T20261128-0007``.
+
+    ``state`` is open, assigned, answered or closed; ``assignee`` a user id. ``request_id`` names the request that
+    opened it, so that a request which comes twice opens one. ``customer``, ``question``, ``brief`` and ``answer`` are
+    words, kept sealed. ``done`` are the steps of opening that are behind it: carded, hooked, told.
+    """
+
+    number: str
+    request_id: str
+    conversation: str
+    channel: str
+    customer: str
+    reason: str
+    question: str
+    brief: str
+    opened_at: int
+    state: str = "open"
+    assignee: str = ""
+    answer: str = ""
+    offer_at: int | None = None
+    closed_at: int | None = None
+    done: tuple[str, ...] = ()
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRequest:
+    """What is asked of the tickets. ``what`` is open (then ``ticket`` has all but its number), offer or changed.
+
+    For the latter two ``number`` names the ticket, and ``event`` is what it has become: assigned, answered or closed.
+    """
+
+    what: str
+    ticket: Ticket | None = None
+    number: str = ""
+    event: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What a person of the company is doing now, by their own ``conversation`` with the application.
+
+    ``kind`` is attend, then ``about`` is a customer's conversation, or reply, then it is a ticket's number.
+    ``begun_by`` is the message it began with, at ``begun_at_ms``; what was typed before does not belong to it.
+    ``ended_by`` is the message that ends it: only this one still counts, should it come again. ``response_code`` can
+    change the card that was pressed, once.
+    """
+
+    conversation: str
+    kind: str
+    about: str
+    begun_by: str
+    begun_at_ms: int
+    ended_by: str = ""
+    response_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A customer-service account: how far its messages are fetched. ``cursor`` is empty before the first page.
+
+    Messages sent before ``answer_from`` are history from before Frontdesk knew the account, and never answered.
+    ``complete_from_ms`` is when the last pull that reached the end began. ``lease`` is the token of who pulls now,
+    until ``leased_until_ms``. ``withdrawn`` tells that WeCom does not let us fetch it any more.
+    """
+
+    account: str
+    answer_from: int
+    cursor: str = ""
+    complete_from_ms: int = 0
+    lease: str = ""
+    leased_until_ms: int = 0
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whether the vendor's allowance has room for a message. ``repeated``: it was claimed before, and counts once."""
+
+    granted: bool
+    repeated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +271,11 @@ class Happening:
     """One thing that the audit keeps: who did what, to which words, in which conversation.
 
     ``kind`` is generated, filtered, tagged, unmasked, truncated, said (a sentence of the machine's own), interim,
-    fallback, handoff; and of people's acts shown, erased, exported, reviewed, resealed, rotated, retired or rules.
-    ``actor`` is ``fastgpt:<app id>@<host>``, ``rule:<rule id>@<rules version>``, ``frontdesk`` or
-    ``operator:<name>``. ``about`` is the id of the question. ``before`` and ``after`` are words, kept sealed;
-    ``details`` are codes and ids, kept readable.
+    fallback, handoff, withheld, person (a line of a person), recalled, undelivered, state (of who is in charge),
+    ticket, rated; and of people's acts shown, erased, exported, reviewed, resealed, rotated, retired or rules.
+    ``actor`` is ``fastgpt:<app id>@<host>``, ``rule:<rule id>@<rules version>``, ``frontdesk``, ``customer``,
+    ``person:<user id>`` or ``operator:<name>``. ``about`` is the id of the question. ``before``
+    and ``after`` are words, kept sealed; ``details`` are codes and ids, kept readable.
     """
 
     kind: str

@@ -56,7 +56,10 @@ class Reader:
 
     def text(self, name: str, *, optional: bool = False) -> str:
         """Return free text, for people."""
-        return self._source.get(name, "").strip() if optional else self._value(name)
+        if not optional:
+            return self._value(name)
+        value = self._source.get(name, "")
+        return value.strip() if isinstance(value, str) else ""
 
     def integer(self, name: str, low: int, high: int) -> int:
         """Return a whole number from ``low`` to ``high``."""
@@ -127,6 +130,7 @@ class CallbackSettings:
     corp_id: str
     region: str
     inbox_url: str
+    pulls_url: str
     wecom_secret_arn: str
     identity_secret_arn: str
     keyring_secret_arn: str
@@ -140,6 +144,7 @@ class CallbackSettings:
             corp_id=_corp_id(reader),
             region=reader.text("AWS_REGION"),
             inbox_url=reader.url("INBOX_URL"),
+            pulls_url=reader.url("PULLS_URL"),
             wecom_secret_arn=reader.text("WECOM_SECRET_ARN"),
             identity_secret_arn=reader.text("IDENTITY_SECRET_ARN"),
             keyring_secret_arn=reader.text("KEYRING_SECRET_ARN"),
@@ -151,10 +156,15 @@ class CallbackSettings:
 
 @dataclass(frozen=True, slots=True)
 class CallbackSecrets:
-    """What the callback needs of the secrets: WeCom's Token and EncodingAESKey, and the digest key."""
+    """What the callback needs of the secrets: WeCom's Tokens and EncodingAESKeys, and the digest key.
+
+    Those of customer service are the application's where it has none of its own.
+    """
 
     token: str
     encoding_aes_key: str
+    kf_token: str
+    kf_encoding_aes_key: str
     conversation_key: str
 
     @classmethod
@@ -162,22 +172,98 @@ class CallbackSecrets:
         """Return the secrets; raises `SettingsError`."""
         vendor = Reader(wecom, "in the WeCom secret")
         own = Reader(identity, "in the identity secret")
+        token, aes_key = _callback_token(vendor), _aes_key(vendor)
+        has_own = any(vendor.text(name, optional=True) for name in _KF_CALLBACK)
         secrets = cls(
-            token=_callback_token(vendor),
-            encoding_aes_key=_aes_key(vendor),
-            conversation_key=own.checked("CONVERSATION_KEY", "at least 32 characters", lambda v: len(v) >= 32),
+            token=token,
+            encoding_aes_key=aes_key,
+            kf_token=_callback_token(vendor, _KF_CALLBACK[0]) if has_own else token,
+            kf_encoding_aes_key=_aes_key(vendor, _KF_CALLBACK[1]) if has_own else aes_key,
+            conversation_key=_conversation_key(own),
         )
         vendor.problems.extend(own.problems)
         vendor.done()
         return secrets
 
 
-def _callback_token(reader: Reader) -> str:
-    return reader.checked("WECOM_TOKEN", "1 to 32 letters and digits", _TOKEN.fullmatch)
+def _callback_token(reader: Reader, name: str = "WECOM_TOKEN") -> str:
+    return reader.checked(name, "1 to 32 letters and digits", _TOKEN.fullmatch)
 
 
-def _aes_key(reader: Reader) -> str:
-    return reader.checked("WECOM_ENCODING_AES_KEY", "the 43 characters that WeCom shows", _is_aes_key)
+def _aes_key(reader: Reader, name: str = "WECOM_ENCODING_AES_KEY") -> str:
+    return reader.checked(name, "the 43 characters that WeCom shows", _is_aes_key)
+
+
+def _conversation_key(reader: Reader) -> str:
+    return reader.checked("CONVERSATION_KEY", "at least 32 characters", lambda v: len(v) >= 32)
+
+
+def _own_kf_secret(reader: Reader) -> str:
+    """Return the secret of customer service, "" where it uses the application's."""
+    return _optional(reader, "WECOM_KF_SECRET", _wecom_secret)
+
+
+_KF_CALLBACK = ("WECOM_KF_TOKEN", "WECOM_KF_ENCODING_AES_KEY")
+TRIGGERS = ("asked", "confidence", "intent", "repeated", "anger", "rule", "failed")
+CHANNELS = ("wecom_app", "wecom_kf")
+_USER_IDS = re.compile(r"[0-9A-Za-z_.@|-]{0,2000}")
+_FRACTION = re.compile(r"0(\.[0-9]{1,4})?|1(\.0{1,4})?")
+
+
+def _optional(reader: Reader, name: str, read: Callable[[Reader, str], str]) -> str:
+    """Return what ``read`` makes of ``name``, "" where it is not set."""
+    return read(reader, name) if reader.text(name, optional=True) else ""
+
+
+def _words(reader: Reader, name: str, allowed: tuple[str, ...]) -> frozenset[str]:
+    """Return a list of words separated by commas; an empty one is fine."""
+    words = frozenset(filter(None, (word.strip() for word in reader.text(name, optional=True).split(","))))
+    if not words <= set(allowed):
+        reader.problems.append(f"{name} must be some of {', '.join(allowed)}")
+    return words
+
+
+def _agents(reader: Reader) -> tuple[str, ...]:
+    """Return the user ids in HANDOFF_AGENTS, which are separated by vertical bars as WeCom's own lists are."""
+    written = reader.text("HANDOFF_AGENTS", optional=True)
+    if not _USER_IDS.fullmatch(written):
+        reader.problems.append("HANDOFF_AGENTS must be user ids separated by |")
+    return tuple(filter(None, written.split("|")))
+
+
+def _threshold(reader: Reader) -> float:
+    written = reader.checked("HANDOFF_THRESHOLD", "a number from 0 to 1", _FRACTION.fullmatch)
+    return float(written) if _FRACTION.fullmatch(written) else 0.0
+
+
+def _kf_handoff_to(reader: Reader) -> str:
+    return reader.checked("KF_HANDOFF_TO", "servicer or queue", {"servicer", "queue"}.__contains__)
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffSettings:
+    """When people are to go on, and who they are. Durations in seconds, ``business_hours`` as written."""
+
+    threshold: float
+    triggers: frozenset[str]
+    agents: tuple[str, ...]
+    timeout_s: int
+    kf_handoff_to: str
+    business_hours: str
+    rating_channels: frozenset[str]
+
+    @classmethod
+    def of(cls, reader: Reader) -> Self:
+        """Return the settings; what is wrong with them is among the reader's problems."""
+        return cls(
+            threshold=_threshold(reader),
+            triggers=_words(reader, "HANDOFF_TRIGGERS", TRIGGERS),
+            agents=_agents(reader),
+            timeout_s=reader.integer("HANDOFF_TIMEOUT_SECONDS", 30, 3600),
+            kf_handoff_to=_kf_handoff_to(reader),
+            business_hours=reader.text("BUSINESS_HOURS", optional=True),
+            rating_channels=_words(reader, "SATISFACTION_CHANNELS", CHANNELS),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +277,7 @@ class ResponderSettings:
     wecom_secret_arn: str
     fastgpt_base_url: str
     fastgpt_app_id: str
+    fastgpt_lite_app_id: str
     fastgpt_secret_arn: str
     keyring_secret_arn: str
     inbox_url: str
@@ -200,9 +287,13 @@ class ResponderSettings:
     customer_keys_table: str
     audit_table: str
     audit_retention_days: int
+    attendance_table: str
+    tickets_table: str
+    tickets_url: str
     rules_bucket: str
     session_ttl_s: int
     interim_after_s: int
+    handoff: HandoffSettings
     sentences: Sentences
 
     @classmethod
@@ -216,7 +307,8 @@ class ResponderSettings:
             wecom_api_base=reader.url("WECOM_API_BASE"),
             wecom_secret_arn=reader.text("WECOM_SECRET_ARN"),
             fastgpt_base_url=_fastgpt_base_url(reader),
-            fastgpt_app_id=reader.checked("FASTGPT_APP_ID", "24 hexadecimal digits", _APP_ID.fullmatch),
+            fastgpt_app_id=_fastgpt_app_id(reader),
+            fastgpt_lite_app_id=_optional(reader, "FASTGPT_LITE_APP_ID", _fastgpt_app_id),
             fastgpt_secret_arn=reader.text("FASTGPT_SECRET_ARN"),
             keyring_secret_arn=reader.text("KEYRING_SECRET_ARN"),
             inbox_url=reader.url("INBOX_URL"),
@@ -226,7 +318,11 @@ class ResponderSettings:
             customer_keys_table=reader.text("CUSTOMER_KEYS_TABLE"),
             audit_table=reader.text("AUDIT_TABLE"),
             audit_retention_days=_audit_retention_days(reader),
+            attendance_table=reader.text("ATTENDANCE_TABLE"),
+            tickets_table=reader.text("TICKETS_TABLE"),
+            tickets_url=reader.url("TICKETS_URL"),
             rules_bucket=reader.text("RULES_BUCKET"),
+            handoff=HandoffSettings.of(reader),
             session_ttl_s=reader.integer("SESSION_TTL_SECONDS", 1, 86_400),
             interim_after_s=reader.integer("INTERIM_AFTER_SECONDS", 0, 100),
             sentences=Sentences(
@@ -243,28 +339,39 @@ class ResponderSettings:
 
 @dataclass(frozen=True, slots=True)
 class ResponderSecrets:
-    """What the responder needs of the secrets."""
+    """What the responder needs of the secrets. An empty ``own_kf_secret`` stands for the application's."""
 
     wecom_secret: str
+    own_kf_secret: str
     fastgpt_api_key: str
+    fastgpt_lite_api_key: str
 
     @classmethod
     def read(cls, wecom: Mapping[str, str], fastgpt: Mapping[str, str]) -> Self:
         """Return the secrets; raises `SettingsError`."""
         channel = Reader(wecom, "in the WeCom secret")
         model = Reader(fastgpt, "in the FastGPT secret")
-        secrets = cls(wecom_secret=_wecom_secret(channel), fastgpt_api_key=_fastgpt_api_key(model))
+        secrets = cls(
+            wecom_secret=_wecom_secret(channel),
+            own_kf_secret=_own_kf_secret(channel),
+            fastgpt_api_key=_fastgpt_api_key(model),
+            fastgpt_lite_api_key=_optional(model, "FASTGPT_LITE_API_KEY", _fastgpt_api_key),
+        )
         channel.problems.extend(model.problems)
         channel.done()
         return secrets
 
 
-def _wecom_secret(reader: Reader) -> str:
-    return reader.checked("WECOM_SECRET", "printable ASCII without spaces", _VISIBLE.fullmatch)
+def _wecom_secret(reader: Reader, name: str = "WECOM_SECRET") -> str:
+    return reader.checked(name, "printable ASCII without spaces", _VISIBLE.fullmatch)
 
 
-def _fastgpt_api_key(reader: Reader) -> str:
-    return reader.checked("FASTGPT_API_KEY", "printable ASCII without spaces", _VISIBLE.fullmatch)
+def _fastgpt_api_key(reader: Reader, name: str = "FASTGPT_API_KEY") -> str:
+    return reader.checked(name, "printable ASCII without spaces", _VISIBLE.fullmatch)
+
+
+def _fastgpt_app_id(reader: Reader, name: str = "FASTGPT_APP_ID") -> str:
+    return reader.checked(name, "24 hexadecimal digits", _APP_ID.fullmatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +382,8 @@ class ArchiverSettings:
     idle_index: str
     archive_bucket: str
     session_idle_s: int
+    inbox_url: str
+    rating_channels: frozenset[str]
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
@@ -285,9 +394,171 @@ class ArchiverSettings:
             idle_index=reader.text("SESSIONS_IDLE_INDEX"),
             archive_bucket=reader.text("ARCHIVE_BUCKET"),
             session_idle_s=reader.integer("SESSION_IDLE_SECONDS", 1, 86_400),
+            inbox_url=reader.url("INBOX_URL"),
+            rating_channels=_words(reader, "SATISFACTION_CHANNELS", CHANNELS),
         )
         reader.done()
         return settings
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorSettings:
+    """The environment of the function that fetches what customer service has received."""
+
+    corp_id: str
+    agent_id: int
+    region: str
+    wecom_api_base: str
+    wecom_secret_arn: str
+    identity_secret_arn: str
+    keyring_secret_arn: str
+    customer_keys_table: str
+    ledger_table: str
+    accounts_table: str
+    inbox_url: str
+    pulls_url: str
+    pulls_max_receives: int
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings; raises `SettingsError`."""
+        reader = Reader(environ)
+        settings = cls(
+            corp_id=_corp_id(reader),
+            agent_id=_agent_id(reader),
+            region=reader.text("AWS_REGION"),
+            wecom_api_base=reader.url("WECOM_API_BASE"),
+            wecom_secret_arn=reader.text("WECOM_SECRET_ARN"),
+            identity_secret_arn=reader.text("IDENTITY_SECRET_ARN"),
+            keyring_secret_arn=reader.text("KEYRING_SECRET_ARN"),
+            customer_keys_table=reader.text("CUSTOMER_KEYS_TABLE"),
+            ledger_table=reader.text("LEDGER_TABLE"),
+            accounts_table=reader.text("ACCOUNTS_TABLE"),
+            inbox_url=reader.url("INBOX_URL"),
+            pulls_url=reader.url("PULLS_URL"),
+            pulls_max_receives=reader.integer("PULLS_MAX_RECEIVES", 1, 1000),
+        )
+        reader.done()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorSecrets:
+    """What the collector needs of the secrets. An empty ``own_kf_secret`` stands for the application's."""
+
+    wecom_secret: str
+    own_kf_secret: str
+    conversation_key: str
+
+    @classmethod
+    def read(cls, wecom: Mapping[str, str], identity: Mapping[str, str]) -> Self:
+        """Return the secrets; raises `SettingsError`."""
+        vendor = Reader(wecom, "in the WeCom secret")
+        own = Reader(identity, "in the identity secret")
+        secrets = cls(
+            wecom_secret=_wecom_secret(vendor),
+            own_kf_secret=_own_kf_secret(vendor),
+            conversation_key=_conversation_key(own),
+        )
+        vendor.problems.extend(own.problems)
+        vendor.done()
+        return secrets
+
+
+@dataclass(frozen=True, slots=True)
+class SweeperSettings:
+    """The environment of the function that looks each minute for what nobody calls about."""
+
+    accounts_table: str
+    attendance_table: str
+    attendance_due_index: str
+    tickets_table: str
+    tickets_offer_index: str
+    inbox_url: str
+    pulls_url: str
+    tickets_url: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings; raises `SettingsError`."""
+        reader = Reader(environ)
+        settings = cls(
+            accounts_table=reader.text("ACCOUNTS_TABLE"),
+            attendance_table=reader.text("ATTENDANCE_TABLE"),
+            attendance_due_index=reader.text("ATTENDANCE_DUE_INDEX"),
+            tickets_table=reader.text("TICKETS_TABLE"),
+            tickets_offer_index=reader.text("TICKETS_OFFER_INDEX"),
+            inbox_url=reader.url("INBOX_URL"),
+            pulls_url=reader.url("PULLS_URL"),
+            tickets_url=reader.url("TICKETS_URL"),
+        )
+        reader.done()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class TicketsSettings:
+    """The environment of the function that opens tickets. An empty ``webhook_url`` stands for none."""
+
+    corp_id: str
+    agent_id: int
+    region: str
+    wecom_api_base: str
+    wecom_secret_arn: str
+    keyring_secret_arn: str
+    customer_keys_table: str
+    ledger_table: str
+    tickets_table: str
+    tickets_url: str
+    tickets_max_receives: int
+    inbox_url: str
+    agents: tuple[str, ...]
+    business_hours: str
+    webhook_url: str
+    ticket_secret_arn: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings; raises `SettingsError`."""
+        reader = Reader(environ)
+        settings = cls(
+            corp_id=_corp_id(reader),
+            agent_id=_agent_id(reader),
+            region=reader.text("AWS_REGION"),
+            wecom_api_base=reader.url("WECOM_API_BASE"),
+            wecom_secret_arn=reader.text("WECOM_SECRET_ARN"),
+            keyring_secret_arn=reader.text("KEYRING_SECRET_ARN"),
+            customer_keys_table=reader.text("CUSTOMER_KEYS_TABLE"),
+            ledger_table=reader.text("LEDGER_TABLE"),
+            tickets_table=reader.text("TICKETS_TABLE"),
+            tickets_url=reader.url("TICKETS_URL"),
+            tickets_max_receives=reader.integer("TICKETS_MAX_RECEIVES", 1, 1000),
+            inbox_url=reader.url("INBOX_URL"),
+            agents=_agents(reader),
+            business_hours=reader.text("BUSINESS_HOURS", optional=True),
+            webhook_url=_optional(reader, "TICKET_WEBHOOK_URL", Reader.url),
+            ticket_secret_arn=reader.text("TICKET_SECRET_ARN"),
+        )
+        reader.done()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class TicketsSecrets:
+    """What the tickets function needs of the secrets."""
+
+    wecom_secret: str
+    webhook_secret: str
+
+    @classmethod
+    def read(cls, wecom: Mapping[str, str], ticket: Mapping[str, str]) -> Self:
+        """Return the secrets; raises `SettingsError`."""
+        vendor = Reader(wecom, "in the WeCom secret")
+        own = Reader(ticket, "in the ticket secret")
+        secrets = cls(wecom_secret=_wecom_secret(vendor), webhook_secret=own.text("TICKET_WEBHOOK_SECRET"))
+        vendor.problems.extend(own.problems)
+        vendor.done()
+        return secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,8 +644,42 @@ _WECOM_LOCAL: Mapping[str, Callable[[Reader], object]] = {
 _FASTGPT_LOCAL: Mapping[str, Callable[[Reader], object]] = {
     "FASTGPT_BASE_URL": _fastgpt_base_url,
     "FASTGPT_API_KEY": _fastgpt_api_key,
-    "FASTGPT_APP_ID": lambda r: r.checked("FASTGPT_APP_ID", "24 hexadecimal digits", _APP_ID.fullmatch),
+    "FASTGPT_APP_ID": _fastgpt_app_id,
 }
+
+
+_KF_LOCAL: Mapping[str, Callable[[Reader], object]] = {
+    _KF_CALLBACK[0]: lambda reader: _callback_token(reader, _KF_CALLBACK[0]),
+    _KF_CALLBACK[1]: lambda reader: _aes_key(reader, _KF_CALLBACK[1]),
+}
+_LITE_LOCAL: Mapping[str, Callable[[Reader], object]] = {
+    "FASTGPT_LITE_API_KEY": lambda reader: _fastgpt_api_key(reader, "FASTGPT_LITE_API_KEY"),
+    "FASTGPT_LITE_APP_ID": lambda reader: _fastgpt_app_id(reader, "FASTGPT_LITE_APP_ID"),
+}
+_HANDOFF_LOCAL: Mapping[str, Callable[[Reader], object]] = {
+    "HANDOFF_THRESHOLD": _threshold,
+    "HANDOFF_TRIGGERS": lambda reader: _words(reader, "HANDOFF_TRIGGERS", TRIGGERS),
+    "HANDOFF_AGENTS": _agents,
+    "KF_HANDOFF_TO": _kf_handoff_to,
+    "SATISFACTION_CHANNELS": lambda reader: _words(reader, "SATISFACTION_CHANNELS", CHANNELS),
+    "TICKET_WEBHOOK_URL": lambda reader: reader.url("TICKET_WEBHOOK_URL"),
+}
+
+
+def _read_together(
+    reader: Reader,
+    environ: Mapping[str, str],
+    names: Mapping[str, Callable[[Reader], object]],
+    *,
+    along_with: Mapping[str, object],
+) -> None:
+    """Read all of ``names`` where one is set: they go together, and only beside a real vendor's settings."""
+    if not any(environ.get(name, "").strip() for name in names):
+        return
+    for read in names.values():
+        read(reader)
+    if not any(environ.get(name, "").strip() for name in along_with):
+        reader.problems.append(f"{', '.join(names)}: only with {', '.join(along_with)}")
 
 
 def local_problems(environ: Mapping[str, str]) -> list[str]:
@@ -388,6 +693,12 @@ def local_problems(environ: Mapping[str, str]) -> list[str]:
         if any(environ.get(name, "").strip() for name in vendor):
             for read in vendor.values():
                 read(reader)
+    _read_together(reader, environ, _KF_LOCAL, along_with=_WECOM_LOCAL)
+    _read_together(reader, environ, _LITE_LOCAL, along_with=_FASTGPT_LOCAL)
+    _own_kf_secret(reader)
+    for name, read_value in _HANDOFF_LOCAL.items():
+        if environ.get(name, "").strip():
+            read_value(reader)
     if environ.get("WECOM_API_BASE", "").strip():
         reader.url("WECOM_API_BASE")
     numbers = {"SESSION_TTL_SECONDS": 900, "SESSION_IDLE_SECONDS": 600}  # the template's defaults
@@ -395,6 +706,7 @@ def local_problems(environ: Mapping[str, str]) -> list[str]:
         ("SESSION_TTL_SECONDS", 1, 86_400),
         ("SESSION_IDLE_SECONDS", 1, 86_400),
         ("INTERIM_AFTER_SECONDS", 0, 100),
+        ("HANDOFF_TIMEOUT_SECONDS", 30, 3600),
         ("FRONTDESK_PORT", 1, 65_535),
         ("AWS_LOCAL_PORT", 1, 65_535),
     ):

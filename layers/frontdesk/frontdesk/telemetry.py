@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "Frontdesk"
 LOGGER_NAME = "frontdesk"
+_HTTP_LIBRARY = "urllib3.connection"
 _one_line_at_a_time = threading.Lock()  # all instances of Powertools' Metrics share one set
 _MILLISECONDS = frozenset({"FirstResponseTime", "ResponseTime", "ModelTime"})
 # Ids and times by design. A message id has 19 digits and can pass for a bank card.
@@ -120,6 +121,8 @@ def build_logger(environ: Mapping[str, str] = os.environ) -> logging.Logger:
         build=environ.get("BUILD_ID", "unknown"),
         log_uncaught_exceptions=False,
     )
+    # Of an answer whose head it cannot read it warns with that head and the address, which Lambda would show as it is.
+    logging.getLogger(_HTTP_LIBRARY).setLevel(logging.ERROR)
     return logging.getLogger(LOGGER_NAME)
 
 

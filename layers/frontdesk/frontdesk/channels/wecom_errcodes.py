@@ -9,7 +9,14 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from frontdesk.errors import MisconfiguredError, PermanentError, TransientError
+from frontdesk.errors import (
+    AllowanceError,
+    MisconfiguredError,
+    NobodyError,
+    PermanentError,
+    TakenOverError,
+    TransientError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +81,32 @@ _ADVICE: Mapping[int, str] = {
     301002: "WECOM_AGENT_ID and WECOM_SECRET belong to different applications",
 }
 
+# What a refusal of 微信客服 means beyond itself.
+_KINDS: Mapping[int, type[PermanentError]] = {
+    41050: AllowanceError,  # a code for one message has ended, or was used
+    95001: AllowanceError,  # five messages since the customer's newest one
+    95002: AllowanceError,  # 48 hours since it
+    95013: TakenOverError,  # the session has ended
+    95018: TakenOverError,  # the state does not allow sending; or over 48 hours
+    95014: NobodyError,  # no servicer, or one who never activated the account
+    95019: NobodyError,  # a servicer who has stopped receiving
+}
+
+# From kf/sync_msg these speak of the one account that was asked for, and others can still be fetched: it was deleted,
+# it is not authorised to this application (any more), or it never was one.
+_SYNC_MSG = "kf/sync_msg"
+_ACCOUNT_REFUSED = frozenset({48007, 95000, 95004})
+
+# Documented reasons for refusing a message that a used message id cannot be: they speak of the receiver, of what is
+# said, or of the state. 40035, 40058 and 40063, "bad parameter", are left out on purpose: a used id may be just that.
+_EXPLAINED = frozenset(
+    f"wecom_{errcode}"
+    for errcode in (
+        *(40003, 40007, 40008, 40033, 40096, 41050, 44001, 44004, 45002, 82004, 85002),
+        *(95000, 95007, 95008, 95009, 95016),
+    )
+)
+
 # A token that failed twice in a row, freshly fetched, is unlikely to be better a moment later.
 _STILL_NO_TOKEN_WAIT_S = 5.0
 
@@ -98,6 +131,7 @@ def failure(call: str, errcode: int, *, fetching_token: bool = False) -> Frontde
     """Return the error to raise for the answer ``errcode`` of ``call``, nothing when it succeeded.
 
     The error's code is ``wecom_<errcode>``. A code that asks for a new access token comes here when that was tried.
+    From kf/sync_msg a plain `PermanentError` speaks of the one account, `MisconfiguredError` of all.
     """
     text, code = f"{call}: WeCom answered with errcode {errcode}", f"wecom_{errcode}"
     match classify(errcode, fetching_token=fetching_token):
@@ -109,7 +143,15 @@ def failure(call: str, errcode: int, *, fetching_token: bool = False) -> Frontde
             return TransientError(text, code=code, retry_after_s=_WAIT[errcode])
         case Policy.RENEW:
             return TransientError(f"{text} to a new access token", code=code, retry_after_s=_STILL_NO_TOKEN_WAIT_S)
-        case Policy.ASK_A_PERSON:
+        case Policy.ASK_A_PERSON if not (call == _SYNC_MSG and errcode in _ACCOUNT_REFUSED):
             return MisconfiguredError(f"{text}: {_ADVICE.get(errcode, _WRONG_SECRET)}", code=code)
         case _:
-            return PermanentError(text, code=code)
+            return _KINDS.get(errcode, PermanentError)(text, code=code)
+
+
+def is_explained(refusal: PermanentError) -> bool:
+    """Return whether the documentation says what ``refusal`` means, so that it means nothing else.
+
+    Which errcode answers a message id that was used before is not documented: it can be any that is not explained.
+    """
+    return type(refusal) is not PermanentError or refusal.code in _EXPLAINED

@@ -26,6 +26,7 @@ _LONGEST_CONNECT_S = 3.0
 _LONGEST_READ_S = 10.0
 _LEAST_TIME_S = 0.05
 _WORTH_REPEATING = frozenset({408, 425, 429})
+_LOGGERS_THAT_QUOTE = ("urllib3.connection", "urllib3.connectionpool")
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
@@ -37,7 +38,8 @@ class WecomHttp:
         self._base = base_url.rstrip("/") + "/cgi-bin/"
         self._monotonic = monotonic
         self._threads = threading.local()
-        logging.getLogger("urllib3.connectionpool").addFilter(_quotes_no_credential)
+        for name in _LOGGERS_THAT_QUOTE:
+            logging.getLogger(name).addFilter(_quotes_no_credential)
 
     def call(
         self, path: str, *, query: Mapping[str, str], body: bytes | None = None, deadline: float

@@ -15,7 +15,7 @@ from frontdesk.channels.wecom_markdown import render
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_BYTES", "TWIN_ROOM", "distinct", "render", "split"]
+__all__ = ["MAX_BYTES", "TWIN_ROOM", "distinct", "render", "split", "without_links"]
 
 MAX_BYTES = 2048
 """UTF-8 bytes of one text message; WeCom cuts off the rest (WeCom developer docs, path 90236)."""
@@ -60,6 +60,11 @@ def split(text: str, limit: int = MAX_BYTES - TWIN_ROOM) -> list[str]:
     if limit < _LONGEST_CHARACTER:
         raise ValueError(f"limit must be at least {_LONGEST_CHARACTER} bytes")
     return [segment for segment in _Splitter(text, limit).segments() if not _NOTHING_VISIBLE.fullmatch(segment)]
+
+
+def without_links(text: str) -> str:
+    """Return a rendered ``text`` with each link written as its label and address, for a reader who knows no links."""
+    return _LINK.sub(lambda link: link[2] if link[2] == link[1] else f"{link[2]} ({link[1]})", text)
 
 
 def distinct(text: str, n: int) -> str:

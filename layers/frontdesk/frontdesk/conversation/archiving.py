@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from frontdesk.conversation.days import day_of
-from frontdesk.errors import ConflictError
+from frontdesk.errors import ConflictError, FrontdeskError
+from frontdesk.messages import Inbound, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
+    from frontdesk.conversation.ports import Queue
     from frontdesk.records import SealedSession
 
 SCHEMA = "frontdesk.session/2"
@@ -81,6 +83,7 @@ def document(session: SealedSession, *, archived_at: int) -> dict[str, Any]:
         "last_activity_at": session.last_activity_at,
         "archived_at": archived_at,
         "turns_dropped": session.turns_dropped,
+        **({"rating": session.rating} if session.rating else {}),
         **session.words,
     }
 
@@ -89,13 +92,26 @@ class Archiving:
     """Moves idle sessions to the archive."""
 
     def __init__(
-        self, *, archive: Archive, clock: Callable[[], float], sessions: IdleSessions | None = None, idle_s: int = 0
+        self,
+        *,
+        archive: Archive,
+        clock: Callable[[], float],
+        sessions: IdleSessions | None = None,
+        idle_s: int = 0,
+        inbox: Queue | None = None,
+        rating_channels: Collection[str] = (),
     ) -> None:
-        """``clock`` returns epoch seconds. `rescue` needs no ``sessions``."""
+        """``clock`` returns epoch seconds. `rescue` needs no ``sessions``.
+
+        The ``inbox`` is told of each session of ``rating_channels`` that has gone quiet: its customer may be asked how
+        it was.
+        """
         self._archive = archive
         self._clock = clock
         self._sessions = sessions
         self._idle_s = idle_s
+        self._inbox = inbox
+        self._rating_channels = frozenset(rating_channels)
 
     def sweep(self, *, time_left: Callable[[], float]) -> Tally:
         """Archive every session that is idle now, as far as ``time_left`` (seconds) goes; shards side by side."""
@@ -130,6 +146,7 @@ class Archiving:
                     tally.superseded += 1
                 else:
                     tally.archived[session.channel] += 1
+                    self._announce(session)
         except Exception:
             # The other shards are not to suffer; the caller sees the count and fails the run.
             log.exception("shard not archived", extra={"shard": shard})
@@ -142,6 +159,26 @@ class Archiving:
             return False
         self._store(session)
         return True
+
+    def _announce(self, session: SealedSession) -> None:
+        """Tell the inbox that ``session`` has gone quiet. One that it could not be told of stays archived."""
+        if self._inbox is None or session.channel not in self._rating_channels:
+            return
+        now = self._clock()
+        ended = Inbound(
+            channel=session.channel,
+            conversation=session.conversation,
+            message_id=f"rating-{session.session_id}",
+            sender="-",
+            kind=Kind.DUE,
+            sent_at=int(now),
+            received_at_ms=int(now * 1000),
+            details={"what": "rating", "session_id": session.session_id},
+        )
+        try:
+            self._inbox.put(ended)
+        except FrontdeskError as error:
+            log.warning("no rating asked", extra={"code": error.code, "session_id": session.session_id})
 
     def _store(self, session: SealedSession) -> None:
         now = self._clock()

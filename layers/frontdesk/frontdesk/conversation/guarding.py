@@ -16,7 +16,7 @@ from frontdesk.messages import Action
 if TYPE_CHECKING:
     from frontdesk.conversation.ports import Masking, Rules
     from frontdesk.conversation.trail import Trail
-    from frontdesk.messages import Placeholders, Verdict
+    from frontdesk.messages import Masked, Placeholders, Verdict
 
 # The kinds of reply that a rule's decision makes.
 _KINDS = {Action.BLOCK: "blocked", Action.HANDOFF: "handoff"}
@@ -58,6 +58,14 @@ class Guard:
         if shown != passed:
             trail.add("unmasked", FRONTDESK, before=passed, after=shown)
         return Guarded(shown, known)
+
+    def cover(self, text: str, known: Placeholders) -> Masked:
+        """Return ``text`` as a model may read it, personal data as placeholders; the rules have no say in it."""
+        return self._masking.mask(text, known)
+
+    def uncover(self, text: str, known: Placeholders) -> str:
+        """Return ``text`` as people of the company may read it, placeholders put back."""
+        return self._masking.unmask(text, known)
 
 
 def _applied(verdict: Verdict, of: str, text: str, trail: Trail) -> tuple[str, str]:

@@ -26,6 +26,24 @@ class Task(Enum):
     RESET = auto()
     EXPLAIN = auto()  # say what can be sent
     WELCOME = auto()
+    TAP = auto()  # an item of a menu was tapped
+    PERSON = auto()  # a person wrote
+    NOTE = auto()  # something happened to the conversation
+    DROP = auto()  # its writer took it back before anybody read it
+
+
+_BY_KIND = {
+    Kind.ENTERED: Task.WELCOME,
+    Kind.PRESSED: Task.TAP,
+    Kind.PERSON: Task.PERSON,
+    Kind.RECALLED: Task.NOTE,
+    Kind.UNDELIVERED: Task.NOTE,
+    Kind.STATE: Task.NOTE,
+    Kind.DUE: Task.NOTE,
+    Kind.TICKET: Task.NOTE,
+}
+_FROM_CUSTOMERS = frozenset({Task.ASK, Task.EXPLAIN, Task.RESET})
+_ALONE = frozenset({Task.TAP, Task.PERSON, Task.NOTE})
 
 
 @dataclass(slots=True)
@@ -53,12 +71,16 @@ def plan(batch: Iterable[Received], replies: Mapping[str, Reply]) -> list[Step]:
     Neighbours of the same kind are taken together: several short texts are one question, several pictures get
     one explanation.
     """
+    batch = list(batch)
+    taken_back = {each.inbound.details.get("recalled_id") for each in batch if each.inbound.kind is Kind.RECALLED}
     steps: list[Step] = []
     for received in batch:
         reply = replies.get(received.inbound.message_id)
         task = Task.RESUME if reply else _task(received)
+        if task in _FROM_CUSTOMERS and received.inbound.message_id in taken_back:
+            task = Task.DROP
         last = steps[-1] if steps else None
-        if last is None or last.task is not task or last.reply != reply:
+        if last is None or last.task is not task or last.reply != reply or task in _ALONE:
             last = Step(task, reply=reply)
             steps.append(last)
         last.received.append(received)
@@ -67,8 +89,11 @@ def plan(batch: Iterable[Received], replies: Mapping[str, Reply]) -> list[Step]:
 
 def _task(received: Received) -> Task:
     inbound = received.inbound
-    if inbound.kind is Kind.ENTERED:
-        return Task.WELCOME
+    task = _BY_KIND.get(inbound.kind)
+    if task is not None:
+        return task
+    if inbound.details.get("menu_id"):
+        return Task.TAP
     if inbound.kind is not Kind.TEXT or not inbound.text.strip():
         return Task.EXPLAIN
     return Task.RESET if _is_reset(inbound.text) else Task.ASK

@@ -36,7 +36,7 @@ _SIDE_BY_SIDE = 16
 _AT_ONCE = 128  # conversations whose words are in memory
 # What begins a text to the customer, and what replaces the text that the record before left.
 _BEGINNINGS = frozenset({"generated", "said", "interim", "fallback"})
-_CHANGES = frozenset({"filtered", "handoff", "unmasked", "truncated"})
+_CHANGES = frozenset({"filtered", "handoff", "unmasked", "truncated", "withheld"})
 _STOPS = frozenset({Action.BLOCK, Action.HANDOFF})
 _NOT_IN_A_REPORTS_SUBSTANCE = frozenset({"number", "reviewed_at"})
 

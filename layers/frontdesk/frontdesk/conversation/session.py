@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from frontdesk.records import Reply
 
 MAX_CONTEXT_BYTES = 100_000  # DynamoDB takes items up to 400 KB; most sessions stay under 10 KB
+NO_TURNS = frozenset({"noted"})
+"""Kinds of reply that are a record of an event, and nothing that anybody said."""
+TAKEN_BACK = "[已撤回]"
 _INVISIBLE = "\u200b\u200c"  # by which a channel tells the twins of a message apart
 
 
@@ -51,15 +54,20 @@ def alive(session: Session, now: float) -> bool:
 
 def chat_id(session: Session) -> str:
     """Return the model's name for this talk: unique for a customer, a session, and each fresh start in it."""
-    return f"frontdesk:{session.conversation}:{session.session_id}:{session.chat_no}"
+    return chat_id_of(session.conversation, session.session_id, session.chat_no)
+
+
+def chat_id_of(conversation: str, session_id: str, chat_no: int) -> str:
+    """Return the model's name for the talk with these names."""
+    return f"frontdesk:{conversation}:{session_id}:{chat_no}"
 
 
 def after(session: Session, reply: Reply, *, now: float, ttl_s: int) -> Session:
-    """Return ``session`` after ``reply`` was sent; the same one when it holds that turn already.
+    """Return ``session`` after ``reply`` was sent; the same one when it holds that turn already, or gets none of it.
 
     Old turns make room when the words get over `MAX_CONTEXT_BYTES`; how many did is counted.
     """
-    if any(turn.question_id == reply.question_id for turn in session.turns):
+    if reply.kind in NO_TURNS or turn_of(session, reply.question_id):
         return session
     turns = (*session.turns, _turn(reply))
     size = sum(map(_size, turns))
@@ -77,6 +85,37 @@ def after(session: Session, reply: Reply, *, now: float, ttl_s: int) -> Session:
         placeholders=reply.placeholders,
         turns=turns[dropped:],
         turns_dropped=session.turns_dropped + dropped,
+        clarified=reply.clarified,
+    )
+
+
+def turn_of(session: Session, question_id: str) -> Turn | None:
+    """Return the turn that begins with the message ``question_id``."""
+    return next((turn for turn in session.turns if turn.question_id == question_id), None)
+
+
+def recalled(session: Session, question_id: str) -> Session:
+    """Return ``session`` without the words of the turn ``question_id``, which their writer took back."""
+    return replace(
+        session,
+        turns=tuple(
+            turn
+            if turn.question_id != question_id
+            else replace(turn, answer=TAKEN_BACK)
+            if turn.kind == "person"
+            else replace(turn, question=TAKEN_BACK)
+            for turn in session.turns
+        ),
+    )
+
+
+def undelivered(session: Session, question_id: str) -> Session:
+    """Return ``session`` with the turn ``question_id`` marked as one that the customer did not get."""
+    return replace(
+        session,
+        turns=tuple(
+            replace(turn, undelivered=True) if turn.question_id == question_id else turn for turn in session.turns
+        ),
     )
 
 
@@ -89,6 +128,7 @@ def _turn(reply: Reply) -> Turn:
         asked_at_ms=reply.asked_at_ms,
         answered_at_ms=reply.answered_at_ms,
         confidence=reply.confidence,
+        attempt_id=reply.attempt_id,
     )
 
 

@@ -1,10 +1,10 @@
-"""Asks the company's FastGPT app one question and gives back its whole answer.
+"""Asks the company's FastGPT app one question and gives back its whole answer; tells it later whether that was good.
 
 POST {base}/v1/chat/completions with stream=true and detail=true (FastGPT API documentation, "Chat"; v1, because a v1
 run stops when we hang up, so that a function which runs out of time frees the chat). The stream is read to
 its end before anything is shown: the caller learns early only *that* words come.
 
-Nothing is retried here but a question that a dead kept connection swallowed: all else is the queue's to decide.
+Nothing is retried here but what a dead kept connection swallowed: all else is the queue's to decide.
 """
 
 from __future__ import annotations
@@ -14,18 +14,24 @@ import logging
 import re
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from frontdesk.errors import FrontdeskError, MisconfiguredError, TransientError
+from frontdesk.fastgpt import envelope
 from frontdesk.fastgpt.errors_table import LONGEST_WAIT_S, Refusal, classify
 from frontdesk.fastgpt.reply import ReplyReader
 from frontdesk.fastgpt.transport import SILENCE_S, DeadlineError, Exchange, Line, StaleConnectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from frontdesk.messages import ModelAnswer, Question
+
+NOT_RECORDED = "NO_RECORD_HISTORIES"
+"""The chat id under which FastGPT answers without keeping a record (packages/service/core/chat/utils/prepare.ts)."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +59,8 @@ class FastGptClient:
     ) -> None:
         if not _VISIBLE.fullmatch(api_key):
             raise MisconfiguredError("the FastGPT API key is malformed", code="fastgpt_key_malformed")
-        self._url = _completions_url(base_url)
-        self.identity = f"fastgpt:{app_id}@{urlsplit(self._url).hostname}"
+        self._base = _api_base(base_url)
+        self.identity = f"fastgpt:{app_id}@{urlsplit(self._base).hostname}"
         self._api_key = api_key
         self._app_id = app_id
         self._clock = clock
@@ -66,7 +72,8 @@ class FastGptClient:
 
         ``deadline`` is a moment on the client's clock. ``on_first_words`` is called once, in this thread, when the
         first words or the first pause arrive; what it raises ends the call. A second try after a dead kept
-        connection goes out as ``<attempt_id>-b``, because FastGPT refuses an id that it has seen.
+        connection goes out as ``<attempt_id>-b``, because FastGPT refuses an id that it has seen; the answer tells
+        its id. What follows a pause is kept by FastGPT under the id of the answer that paused, whatever id it got.
         """
         asked_at = self._clock()
         try:
@@ -74,6 +81,36 @@ class FastGptClient:
         except StaleConnectionError:
             self._line().drop()
         return self._ask_once(question, f"{question.attempt_id}-b", asked_at, deadline, on_first_words)
+
+    def feedback(self, chat_id: str, attempt_id: str, *, good: bool, deadline: float) -> None:
+        """Return when FastGPT has noted that the answer kept as ``attempt_id`` was good, or that it was not.
+
+        The later word replaces the earlier one. Raises `PermanentError` with the code ``fastgpt_answer_unknown`` when
+        the chat has no such answer, and otherwise what `ask` raises.
+        """
+        try:
+            self._judge_once(chat_id, attempt_id, good=good, deadline=deadline)
+        except StaleConnectionError:
+            self._line().drop()
+        else:
+            return
+        self._judge_once(chat_id, attempt_id, good=good, deadline=deadline)
+
+    def _judge_once(self, chat_id: str, attempt_id: str, *, good: bool, deadline: float) -> None:
+        body = {
+            "appId": self._app_id,
+            "chatId": chat_id,
+            "dataId": attempt_id,
+            # FastGPT clears the one that is not sent; its own page says "yes" for good, and shows the other as it is.
+            **({"userGoodFeedback": "yes"} if good else {"userBadFeedback": "no"}),
+        }
+        with self._post("/core/chat/feedback/updateUserFeedback", body, deadline) as exchange, _noted(exchange) as note:
+            envelope.check(
+                exchange.body(envelope.LIMIT_BYTES),
+                http_status=exchange.status,
+                retry_after_s=_seconds(exchange.header("Retry-After")),
+            )
+            note.outcome = "ok"
 
     def _ask_once(
         self,
@@ -83,9 +120,6 @@ class FastGptClient:
         deadline: float,
         on_first_words: Callable[[], None],
     ) -> ModelAnswer:
-        left_s = deadline - self._clock()
-        if left_s <= 0:
-            raise DeadlineError
         body = {
             "appId": self._app_id,
             "chatId": question.chat_id,
@@ -96,27 +130,28 @@ class FastGptClient:
             # FastGPT keeps the history by chatId and would append whatever else were sent.
             "messages": [{"role": "user", "content": question.text}],
         }
-        with self._line().post(body, left_s=left_s) as exchange:
-            outcome = "fastgpt_aborted"
-            try:
-                reading = _Reading(exchange, self._clock, deadline, on_first_words)
-                answer = reading.run()
-                outcome = answer.partial_failure or "ok"
-            except FrontdeskError as error:
-                outcome = error.code
-                raise
-            finally:
-                _note(exchange, outcome)
+        with self._post("/v1/chat/completions", body, deadline) as exchange, _noted(exchange) as note:
+            reading = _Reading(exchange, self._clock, deadline, on_first_words)
+            answer = reading.run()
+            note.outcome = answer.partial_failure or "ok"
         return dataclasses.replace(
             answer,
+            attempt_id="" if question.chat_id == NOT_RECORDED else attempt_id,
             first_words_ms=_milliseconds(reading.first_words_at - asked_at),
             total_ms=_milliseconds(self._clock() - asked_at),
         )
 
+    def _post(self, path: str, body: Mapping[str, Any], deadline: float) -> AbstractContextManager[Exchange]:
+        """Send ``body`` and hand out the reply; everything is over at ``deadline``."""
+        left_s = deadline - self._clock()
+        if left_s <= 0:
+            raise DeadlineError
+        return self._line().post(self._base + path, body, left_s=left_s)
+
     def _line(self) -> Line:
         line: Line | None = getattr(self._of_thread, "line", None)
         if line is None:
-            line = self._of_thread.line = Line(url=self._url, api_key=self._api_key, silence_s=self._silence_s)
+            line = self._of_thread.line = Line(api_key=self._api_key, silence_s=self._silence_s)
         return line
 
 
@@ -181,7 +216,7 @@ class _Reading:
             self._on_first_words()
 
 
-def _completions_url(base_url: str) -> str:
+def _api_base(base_url: str) -> str:
     base = base_url.rstrip("/")
     try:
         parts = urlsplit(base)
@@ -190,7 +225,7 @@ def _completions_url(base_url: str) -> str:
         usable = False
     if not usable:
         raise MisconfiguredError("the address of FastGPT is malformed", code="fastgpt_wrong_address")
-    return f"{base if base.endswith('/api') else base + '/api'}/v1/chat/completions"
+    return base if base.endswith("/api") else base + "/api"
 
 
 def _seconds(retry_after: str) -> float:
@@ -202,12 +237,25 @@ def _milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 
 
-def _note(exchange: Exchange, outcome: str) -> None:
-    """Log which of the server's own requests this was: the only handle its operators have."""
-    request_id = exchange.header("x-request-id")
-    fields: dict[str, Any] = {
-        "fastgpt_outcome": outcome,
-        "fastgpt_http_status": exchange.status,
-        "fastgpt_request_id": request_id if _REQUEST_ID.fullmatch(request_id) else "",
-    }
-    _log.log(logging.INFO if outcome == "ok" else logging.WARNING, "FastGPT replied", extra=fields)
+@dataclasses.dataclass(slots=True)
+class _Note:
+    outcome: str = "fastgpt_aborted"
+
+
+@contextmanager
+def _noted(exchange: Exchange) -> Iterator[_Note]:
+    """Log what becomes of a reply, and which of the server's requests it was: the only handle its operators have."""
+    note = _Note()
+    try:
+        yield note
+    except FrontdeskError as error:
+        note.outcome = error.code
+        raise
+    finally:
+        request_id = exchange.header("x-request-id")
+        fields: dict[str, Any] = {
+            "fastgpt_outcome": note.outcome,
+            "fastgpt_http_status": exchange.status,
+            "fastgpt_request_id": request_id if _REQUEST_ID.fullmatch(request_id) else "",
+        }
+        _log.log(logging.INFO if note.outcome == "ok" else logging.WARNING, "FastGPT replied", extra=fields)

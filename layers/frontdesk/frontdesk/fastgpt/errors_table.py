@@ -89,6 +89,7 @@ _DATASET_FULL = Verdict(MisconfiguredError, "fastgpt_dataset_full", "the plan's 
 _LINK_UNKNOWN = Verdict(MisconfiguredError, "fastgpt_link_unknown", "the share link does not exist")
 _LINK_INVALID = Verdict(MisconfiguredError, "fastgpt_link_invalid", "the share link is not valid")
 _NO_PERMISSION = Verdict(MisconfiguredError, "fastgpt_no_permission", "the API key's owner lacks a permission")
+_ANSWER_UNKNOWN = Verdict(PermanentError, "fastgpt_answer_unknown", "FastGPT keeps no answer of that id in the chat")
 _PARAMS_MISSING = Verdict(PermanentError, "fastgpt_params_missing", "FastGPT misses a parameter")
 _PARAMS_INVALID = Verdict(PermanentError, "fastgpt_params_invalid", "FastGPT refused a parameter")
 _KEY_KIND = Verdict(MisconfiguredError, "fastgpt_key_kind", "this version wants the app's own API key")
@@ -157,11 +158,12 @@ _BY_CODE: Mapping[int, Verdict] = {
     509001: _COMMERCIAL,
 }
 
-# Settings mistakes that FastGPT reports as "error, 500" like any accident; only these exact texts tell them apart.
+# Mistakes that FastGPT reports as "error, 500" like any accident; only these exact texts tell them apart.
 _BY_MESSAGE: Mapping[str, Verdict] = {
     "Key is error. You need to use the app key rather than the account key.": _KEY_KIND,
     "appId is empty": _APP_MISSING,
     "app is empty": _APP_UNKNOWN,
+    "Chat item not found": _ANSWER_UNKNOWN,
 }
 
 _BY_HTTP_STATUS: Mapping[int, Verdict] = {

@@ -1,8 +1,8 @@
-"""What the node results of a run say about its answer: how well it was founded, and what failed beside it.
+"""What the node results of a run say about its answer: how well it was founded, what was found out, what failed.
 
 Node results come in a tree whose branches changed names over the versions (FastGPT 4.16 source,
-packages/global/core/workflow/runtime/type.ts). They hold prompts and quotes: nothing of them leaves here but a
-score and the kind of a failed node.
+packages/global/core/workflow/runtime/type.ts). They hold prompts and quotes: nothing of them leaves this package but
+a score, a wish and the kind of a failed node.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def every_node(results: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
             waiting.extend(reversed(untrusted.sequence(node.get(branch))))
 
 
-def confidence(results: Sequence[Any]) -> float | None:
+def best_score(results: Sequence[Any]) -> float | None:
     """Return the best retrieval score (0..1), 0.0 when a search found none, None when nothing was searched.
 
     Rerank scores count before embedding scores. Full-text scores are unbounded and rank-fusion scores are about
@@ -68,6 +68,30 @@ def _scores(score: Any) -> Iterator[tuple[str, float]]:
         value = untrusted.number(entry.get("value"))
         if value is not None:
             yield untrusted.text(entry.get("type")), value
+
+
+def chosen_classes(results: Sequence[Any]) -> list[str]:
+    """Return the class that each question classifier chose, by its name; it chooses the last one when none fits."""
+    return [
+        untrusted.text(node.get("cqResult"))
+        for node in every_node(results)
+        if node.get("moduleType") == "classifyQuestion"
+    ]
+
+
+def extracted(results: Sequence[Any], field: str) -> list[Any]:
+    """Return what each content extraction gave for ``field``, in the order of execution."""
+    found = (
+        untrusted.mapping(node.get("extractResult"))
+        for node in every_node(results)
+        if node.get("moduleType") == "contentExtract"
+    )
+    return [fields[field] for fields in found if field in fields]
+
+
+def assigned_values(results: Sequence[Any]) -> list[Any]:
+    """Return the values that the run assigned to variables; the results do not tell to which."""
+    return [value for node in every_node(results) for value in untrusted.sequence(node.get("updateVarResult"))]
 
 
 def failures(results: Sequence[Any]) -> list[Refusal]:

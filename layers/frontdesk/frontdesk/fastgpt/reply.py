@@ -6,7 +6,8 @@ judgement: HTTP 200 does not mean answered.
 
 ``[DONE]`` comes before the node results up to 4.14.10 and after them since, so nothing but the end of the body
 ends the reading. A stream that ends without it is incomplete, with one exception: a pause that arrived is
-complete in itself, and asking again would be taken for the customer's answer to it.
+complete in itself, and asking again would be taken for the customer's answer to it. A run that ends without a word
+has failed, unless it paused or wants a person to go on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 from frontdesk.errors import FrontdeskError, PermanentError, TransientError
-from frontdesk.fastgpt import answer_text, interactive, nodes, untrusted
+from frontdesk.fastgpt import answer_text, interactive, nodes, own_word, untrusted
 from frontdesk.fastgpt.errors_table import Refusal, classify, listed
 from frontdesk.fastgpt.sse import Event, EventParser
 from frontdesk.messages import ModelAnswer
@@ -71,6 +72,7 @@ class ReplyReader:
         self._text: list[str] = []
         self._text_size = 0
         self._nodes: list[Any] = []
+        self._variables: dict[str, Any] = {}
         self._interactive: Mapping[str, Any] = {}
         self._error: Refusal | None = None
         self._done = False
@@ -102,7 +104,7 @@ class ReplyReader:
                 self._body.clear()
 
     def finish(self) -> ModelAnswer:
-        """Return the answer, durations left out. Raises the error that the whole reply means."""
+        """Return the answer, durations and id left out. Raises the error that the whole reply means."""
         if self._form is _Form.STREAM:
             self._take_events(self._events.close())
             return self._finish_stream()
@@ -127,6 +129,7 @@ class ReplyReader:
             raise classify(self._refusal(body))
         self._take_content(untrusted.mapping(untrusted.mapping(choices[0]).get("message")).get("content"))
         self._nodes.extend(untrusted.sequence(body.get("responseData")))
+        self._variables.update(untrusted.mapping(body.get("newVariables")))
         return self._judge(self._refusal(body["error"]) if body.get("error") else None)
 
     def _refusal(self, entry: Any) -> Refusal:
@@ -145,6 +148,8 @@ class ReplyReader:
             self._nodes.extend(untrusted.sequence(untrusted.parsed(event.data)))
         elif event.name == "flowNodeResponse":
             self._nodes.append(untrusted.parsed(event.data))
+        elif event.name == "updateVariables":
+            self._variables.update(untrusted.mapping(untrusted.parsed(event.data)))
         elif event.name == "error":
             self._error = self._refusal(untrusted.parsed(event.data))
 
@@ -198,12 +203,15 @@ class ReplyReader:
         answer = answer_text.visible("".join(self._text))
         pause = interactive.read_pause(self._interactive)
         trouble = self._trouble(run_error)
-        if not answer and pause is None:
+        wants_person = own_word.wants_person(self._variables, self._nodes)
+        if not answer and pause is None and not wants_person:
             raise trouble or TransientError("the run ended without an answer", code="fastgpt_empty_answer")
+        own = own_word.confidence(self._variables, self._nodes)
         return ModelAnswer(
             text=answer,
             pause=pause,
-            confidence=nodes.confidence(self._nodes),
+            confidence=nodes.best_score(self._nodes) if own is None else own,
+            wants_person=wants_person,
             partial_failure=trouble.code if trouble else "",
         )
 

@@ -1,4 +1,4 @@
-"""One thread's connection to FastGPT: sends a question, hands out the reply's bytes, and is over when its time is over.
+"""One thread's connection to FastGPT: sends a request, hands out the reply's bytes, and is over when its time is over.
 
 Every fault of the network becomes one of our errors here, without the texts of the libraries below: those
 quote addresses and headers. Sizes of the waits come from FastGPT's behaviour: it sends a heartbeat every 10 s, so 25 s
@@ -32,7 +32,7 @@ _NETWORK_ERRORS = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSEr
 
 
 class StaleConnectionError(TransientError):
-    """A kept connection had died before a byte of the reply came: the question was most likely never read."""
+    """A kept connection had died before a byte of the reply came: the request was most likely never read."""
 
     code = "fastgpt_connection_stale"
 
@@ -43,7 +43,7 @@ class DeadlineError(TransientError):
     code = "fastgpt_deadline"
 
     def __init__(self) -> None:
-        super().__init__("no complete answer before the deadline")
+        super().__init__("no complete reply before the deadline")
 
 
 class _Bearer(AuthBase):
@@ -74,7 +74,7 @@ def _open_session(api_key: str) -> requests.Session:
 
 
 class Exchange:
-    """A reply whose head has come. The body is read through `pieces`, once."""
+    """A reply whose head has come. The body is read once, through `pieces` or `body`."""
 
     def __init__(self, response: requests.Response, watch: Watch, silence_s: float) -> None:
         self._response = response
@@ -97,6 +97,15 @@ class Exchange:
         if self._watch.is_over:
             raise DeadlineError
 
+    def body(self, limit: int) -> bytes:
+        """Return the whole body, or its beginning when it is longer than ``limit`` bytes. Raises as `pieces` does."""
+        read = bytearray()
+        for piece in self.pieces():
+            read += piece
+            if len(read) > limit:
+                break
+        return bytes(read[:limit])
+
     def _next(self) -> bytes:
         try:
             return bytes(self._response.raw.read1(_PIECE_BYTES, decode_content=True))
@@ -106,10 +115,9 @@ class Exchange:
 
 
 class Line:
-    """Calls one address with one key. Belongs to one thread; keeps its connection from call to call."""
+    """Calls one server with one key. Belongs to one thread; keeps its connection from call to call."""
 
-    def __init__(self, *, url: str, api_key: str, silence_s: float = SILENCE_S) -> None:
-        self._url = url
+    def __init__(self, *, api_key: str, silence_s: float = SILENCE_S) -> None:
         self._silence_s = silence_s
         self._session = _open_session(api_key)
 
@@ -118,19 +126,19 @@ class Line:
         self._session.close()
 
     @contextmanager
-    def post(self, body: Mapping[str, Any], *, left_s: float) -> Iterator[Exchange]:
-        """Send ``body`` as JSON and hand out the reply; everything is over after ``left_s`` seconds.
+    def post(self, url: str, body: Mapping[str, Any], *, left_s: float) -> Iterator[Exchange]:
+        """Send ``body`` as JSON to ``url`` and hand out the reply; everything is over after ``left_s`` seconds.
 
         Raises `StaleConnectionError`, another `TransientError`, or `MisconfiguredError`.
         """
         watch = Watch()
-        with watch.over_this_thread(left_s), self._send(body, watch, left_s) as response:
+        with watch.over_this_thread(left_s), self._send(url, body, watch, left_s) as response:
             yield Exchange(response, watch, self._silence_s)
 
-    def _send(self, body: Mapping[str, Any], watch: Watch, left_s: float) -> requests.Response:
+    def _send(self, url: str, body: Mapping[str, Any], watch: Watch, left_s: float) -> requests.Response:
         try:
             return self._session.post(
-                self._url,
+                url,
                 json=body,
                 stream=True,
                 allow_redirects=False,  # a redirect would carry the key to another host

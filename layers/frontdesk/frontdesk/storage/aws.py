@@ -36,6 +36,7 @@ _CONFLICTS = frozenset(
 )
 _REFUSALS = frozenset(
     {
+        "AWS.SimpleQueueService.NonExistentQueue",
         "AccessDenied",
         "AccessDeniedException",
         "InvalidAccessKeyId",

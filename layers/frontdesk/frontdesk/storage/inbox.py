@@ -3,21 +3,22 @@
 SQS FIFO: the group is the conversation, so one customer's messages stay in order and hold back nobody else's;
 the deduplication id is the message id, so a callback that WeCom repeats is queued once.
 The body is versioned JSON, because during a deployment old and new code read each other's messages. Who wrote and
-what is sealed in it, at its place: this message of this conversation.
+what is sealed in it, at its place: this message of this conversation. A moment that was waited for has no words, and
+its body no seal: those who watch the clock need no key.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
+from frontdesk.messages import Inbound, Kind
 from frontdesk.storage.compact_json import compact_json
 from frontdesk.storage.signed import SignedJson
 
 if TYPE_CHECKING:
     import urllib3
 
-    from frontdesk.messages import Inbound
     from frontdesk.storage.seals import RingSeals
     from frontdesk.storage.signed import JsonService
     from frontdesk.storage.sigv4 import Credentials
@@ -40,18 +41,30 @@ def place_of(conversation: str, message_id: str) -> tuple[str, ...]:
 def encode(inbound: Inbound, seals: RingSeals) -> str:
     """Return the queue body of ``inbound``. `frontdesk.storage.inbox_records` reads it."""
     words = {"sender": inbound.sender, "text": inbound.text, "details": dict(inbound.details)}
-    return compact_json(
-        {
-            "v": BODY_VERSION,
-            "channel": inbound.channel,
-            "conversation": inbound.conversation,
-            "message_id": inbound.message_id,
-            "kind": inbound.kind,
-            "sent_at": inbound.sent_at,
-            "received_at_ms": inbound.received_at_ms,
-            "sealed": seals.seal(compact_json(words), *place_of(inbound.conversation, inbound.message_id)),
-        }
-    )
+    token = seals.seal(compact_json(words), *place_of(inbound.conversation, inbound.message_id))
+    return compact_json({**_envelope(inbound), "sealed": token})
+
+
+def encode_bare(inbound: Inbound) -> str:
+    """Return the queue body of ``inbound``, which must be a moment that was waited for: its details stay readable.
+
+    Sender and text are left out. Raises ValueError for any other kind, whose words have to be sealed.
+    """
+    if inbound.kind is not Kind.DUE:
+        raise ValueError("only a moment that was waited for has no words to seal")
+    return compact_json({**_envelope(inbound), "details": dict(inbound.details)})
+
+
+def _envelope(inbound: Inbound) -> dict[str, Any]:
+    return {
+        "v": BODY_VERSION,
+        "channel": inbound.channel,
+        "conversation": inbound.conversation,
+        "message_id": inbound.message_id,
+        "kind": inbound.kind,
+        "sent_at": inbound.sent_at,
+        "received_at_ms": inbound.received_at_ms,
+    }
 
 
 class SqsInbox:

@@ -5,13 +5,13 @@ The reading half of `frontdesk.storage.inbox`, apart from it because the callbac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from frontdesk.errors import MalformedMessageError
 from frontdesk.messages import Inbound, Kind, Received
 from frontdesk.storage.aws import translated
+from frontdesk.storage.bodies import Part, read_body
 from frontdesk.storage.inbox import place_of
 
 if TYPE_CHECKING:
@@ -22,19 +22,13 @@ if TYPE_CHECKING:
     from frontdesk.storage.seals import RingSeals
 
 
-class _Part(BaseModel):
-    """A part of what we wrote; unknown fields are a later release's."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, frozen=True)
-
-
-class _Version(_Part):
+class _Version(Part):
     """What tells how the rest is to be read: version 1 has the words plain, version 2 has them sealed."""
 
     v: Literal[1, 2]
 
 
-class _Envelope(_Part):
+class _Envelope(Part):
     """What every version has plain."""
 
     channel: str = Field(min_length=1)
@@ -45,12 +39,12 @@ class _Envelope(_Part):
     received_at_ms: int
 
 
-class _Words(_Part):
+class _Words(Part):
     """Who wrote, and what."""
 
     sender: str = Field(min_length=1)
     text: str = ""
-    details: dict[str, str] = {}
+    details: dict[str, str] = Field(default_factory=dict)
 
 
 class _PlainBody(_Envelope, _Words):
@@ -63,7 +57,21 @@ class _SealedBody(_Envelope):
     sealed: str
 
 
-_Shape = TypeVar("_Shape", bound=_Part)
+class _Form(Part):
+    """What tells which form a body of version 2 has: a moment that was waited for may come without a seal."""
+
+    kind: Any = None
+    sealed: Any = None
+
+
+class _BareBody(_Envelope):
+    """The body of version 2 without a seal."""
+
+    details: dict[str, str] = Field(default_factory=dict)
+
+
+# The sender of what nobody sent.
+NOBODY = "-"
 
 
 def read_record(record: Mapping[str, Any], *, max_receives: int, seals: RingSeals) -> Received:
@@ -77,22 +85,15 @@ def read_record(record: Mapping[str, Any], *, max_receives: int, seals: RingSeal
 
 
 def _inbound(body: str, seals: RingSeals) -> Inbound:
-    if _read(_Version, body, whole="body").v == 1:
-        return Inbound(**_read(_PlainBody, body, whole="body").model_dump())
-    envelope = _read(_SealedBody, body, whole="body")
+    if read_body(_Version, body, whole="body").v == 1:
+        return Inbound(**read_body(_PlainBody, body, whole="body").model_dump())
+    form = read_body(_Form, body, whole="body")
+    if form.kind == Kind.DUE and form.sealed is None:
+        return Inbound(**read_body(_BareBody, body, whole="body").model_dump(), sender=NOBODY)
+    envelope = read_body(_SealedBody, body, whole="body")
     opened = seals.open(envelope.sealed, *place_of(envelope.conversation, envelope.message_id))
-    words = _read(_Words, opened, whole="sealed")
+    words = read_body(_Words, opened, whole="sealed")
     return Inbound(**envelope.model_dump(exclude={"sealed"}), **words.model_dump())
-
-
-def _read(shape: type[_Shape], text: str, *, whole: str) -> _Shape:
-    """Return ``text`` as ``shape``; ``whole`` is what an error calls it where no field of it is to blame."""
-    try:
-        return shape.model_validate_json(text)
-    except ValidationError as error:
-        # Only the first part of a place: what follows may be a key that the message brought along.
-        fields = sorted({str(each["loc"][0]) if each["loc"] else whole for each in error.errors()})
-        raise MalformedMessageError(f"unreadable: {', '.join(fields)}") from None
 
 
 def retry_later(client: SQSClient, queue_url: str, waits: Iterable[tuple[str, int]]) -> None:

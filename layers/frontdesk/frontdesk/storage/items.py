@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _SEALED = "sealed"
 _SESSION_TEXTS = ("conversation", "session_id", "channel")
+_SESSION_TEXTS_ONCE_LEFT_OUT = ("rating",)
+_SESSION_FLAGS = ("welcomed", "clarified")
 _SESSION_NUMBERS = (
     "opened_at",
     "last_activity_at",
@@ -39,14 +41,17 @@ _SESSION_NUMBERS = (
 _ARCHIVED_NUMBERS = ("opened_at", "last_activity_at", "version", "archived_version", "turns_dropped")
 _NUMBERS_ONCE_LEFT_OUT = ("version", "archived_version", "turns_dropped")
 _REPLY_TEXTS = ("conversation", "channel", "session_id", "kind")
+_REPLY_TEXTS_ONCE_LEFT_OUT = ("attempt_id", "handoff")
+_REPLY_FLAGS = ("opens_session", "clarified", "silent")
 _REPLY_NUMBERS = ("asked_at_ms", "answered_at_ms", "chat_no", "sent")
 
 
 def from_session(session: Session, seals: Seals) -> dict[str, Value]:
     """Return the item that holds ``session``, without the attributes of its index."""
-    item: dict[str, Value] = {name: {"S": getattr(session, name)} for name in _SESSION_TEXTS}
+    texts = _SESSION_TEXTS + _SESSION_TEXTS_ONCE_LEFT_OUT
+    item: dict[str, Value] = {name: {"S": getattr(session, name)} for name in texts}
     item |= {name: {"N": str(getattr(session, name))} for name in _SESSION_NUMBERS}
-    item["welcomed"] = {"BOOL": session.welcomed}
+    item |= {name: {"BOOL": getattr(session, name)} for name in _SESSION_FLAGS}
     words = {
         "customer": session.customer,
         "turns": [asdict(turn) for turn in session.turns],
@@ -67,8 +72,9 @@ def to_session(item: Mapping[str, Any], seals: Seals) -> Session:
         words = _session_words_before_sealing(item)
     return Session(
         **plain,
+        **_texts(item, _SESSION_TEXTS_ONCE_LEFT_OUT),
+        **_flags(item, _SESSION_FLAGS),
         customer=words["customer"],
-        welcomed=_flag(item, "welcomed"),
         pending=_to_pending(words.get("pending")),
         turns=_turns(words["turns"]),
         placeholders=_placeholders(words),
@@ -83,15 +89,16 @@ def to_sealed_session(item: Mapping[str, Any]) -> SealedSession:
         before = _session_words_before_sealing(item)
         words = {"customer": before["customer"], "turns": [asdict(turn) for turn in _turns(before["turns"])]}
     plain = dict.fromkeys(_NUMBERS_ONCE_LEFT_OUT, 0) | _plain(item, _SESSION_TEXTS, _ARCHIVED_NUMBERS)
-    return SealedSession(**plain, words=words)
+    return SealedSession(**plain, **_texts(item, _SESSION_TEXTS_ONCE_LEFT_OUT), words=words)
 
 
 def from_reply(reply: Reply, seals: Seals) -> dict[str, Value]:
     """Return the attributes that hold ``reply``, without its key."""
-    item: dict[str, Value] = {name: {"S": getattr(reply, name)} for name in _REPLY_TEXTS}
+    texts = _REPLY_TEXTS + _REPLY_TEXTS_ONCE_LEFT_OUT
+    item: dict[str, Value] = {name: {"S": getattr(reply, name)} for name in texts}
     item |= {name: {"N": str(getattr(reply, name))} for name in _REPLY_NUMBERS}
+    item |= {name: {"BOOL": getattr(reply, name)} for name in _REPLY_FLAGS}
     item["message_ids"] = {"S": compact_json(reply.message_ids)}
-    item["opens_session"] = {"BOOL": reply.opens_session}
     if reply.confidence is not None:
         item["confidence"] = {"N": str(reply.confidence)}
     words = {
@@ -100,6 +107,9 @@ def from_reply(reply: Reply, seals: Seals) -> dict[str, Value]:
         "segments": reply.segments,
         "pending": _from_pending(reply.pending),
         "placeholders": reply.placeholders,
+        "menu": [asdict(choice) for choice in reply.menu],
+        "rest": reply.rest,
+        "code": reply.code,
     }
     place = _reply_place(reply.conversation, reply.question_id)
     item[_SEALED] = {"S": seals.seal(reply.conversation, compact_json(words), *place)}
@@ -117,14 +127,18 @@ def to_reply(item: Mapping[str, Any], seals: Seals) -> Reply:
         words |= {"segments": json.loads(item["segments"]["S"]), "pending": _pending_before_sealing(item)}
     return Reply(
         **plain,
+        **_texts(item, _REPLY_TEXTS_ONCE_LEFT_OUT),
+        **_flags(item, _REPLY_FLAGS),
         message_ids=message_ids,
         recipient=words["recipient"],
         question=words["question"],
         segments=tuple(words["segments"]),
         confidence=float(item["confidence"]["N"]) if "confidence" in item else None,
         pending=_to_pending(words.get("pending")),
-        opens_session=_flag(item, "opens_session"),
         placeholders=_placeholders(words),
+        menu=_choices(words.get("menu", ())),
+        rest=words.get("rest", ""),
+        code=words.get("code", ""),
     )
 
 
@@ -159,9 +173,12 @@ def _plain(item: Mapping[str, Any], texts: tuple[str, ...], numbers: tuple[str, 
     return values | {name: int(item[name]["N"]) for name in numbers if name in item}
 
 
-def _flag(item: Mapping[str, Any], name: str) -> bool:
-    flag: bool = item.get(name, {}).get("BOOL", False)
-    return flag
+def _texts(item: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: item[name]["S"] for name in names if name in item}
+
+
+def _flags(item: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: item[name]["BOOL"] for name in names if name in item}
 
 
 def _known(shape: type, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,8 +195,8 @@ def _placeholders(words: Mapping[str, Any]) -> Placeholders:
     return tuple((placeholder, text) for placeholder, text in words.get("placeholders", ()))
 
 
-def _choices(value: Mapping[str, Any]) -> tuple[Choice, ...]:
-    return tuple(Choice(**_known(Choice, choice)) for choice in value.get("choices", ()))
+def _choices(values: Iterable[Mapping[str, Any]]) -> tuple[Choice, ...]:
+    return tuple(Choice(**_known(Choice, choice)) for choice in values)
 
 
 def _from_pending(pending: Pending | None) -> dict[str, Any] | None:
@@ -193,9 +210,10 @@ def _to_pending(value: Mapping[str, Any] | None) -> Pending | None:
     return Pending(
         pause=Pause(
             prompt=pause["prompt"],
-            choices=_choices(pause),
+            choices=_choices(pause.get("choices", ())),
             fields=tuple(
-                Field(**{**_known(Field, field), "choices": _choices(field)}) for field in pause.get("fields", ())
+                Field(**{**_known(Field, field), "choices": _choices(field.get("choices", ()))})
+                for field in pause.get("fields", ())
             ),
         ),
         filled=tuple((key, text) for key, text in value.get("filled", ())),

@@ -1,0 +1,95 @@
+"""What becomes of a message, and what one attempt at it has reached so far."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from frontdesk.conversation.trail import Trail
+    from frontdesk.messages import Received
+    from frontdesk.records import Reply, Session
+
+
+class Result(StrEnum):
+    """What became of a message."""
+
+    ANSWERED = "answered"
+    FALLBACK = "fallback"  # the model cannot answer this; the customer was told so
+    BLOCKED = "blocked"  # a rule said its own sentence instead
+    HANDOFF = "handoff"  # a person is to go on; the customer was told so
+    RECORDED = "recorded"  # it is for people, or tells of them: noted, and nothing is said
+    WITHHELD = "withheld"  # a person took over before it was said
+    UNSENT = "unsent"  # the vendor takes no more messages until the customer writes again
+    SILENT = "silent"  # nothing was due, e.g. a second welcome
+    DUPLICATE = "duplicate"  # everything had been sent before
+    UNDELIVERABLE = "undeliverable"  # this customer cannot be written to
+    RETRY = "retry"  # the queue shall hand it out again
+    DEAD = "dead"  # no attempt is left: the queue moves it to the dead letters
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one attempt at one message. Times in milliseconds, ``None`` where it never came so far.
+
+    ``first_response_ms`` and ``response_ms`` count from the callback to the first and the last visible message.
+    ``counted`` names further things that happened, as the metrics call them.
+    """
+
+    received: Received
+    result: Result
+    code: str = ""
+    retry_after_s: float = 0.0
+    misconfigured: bool = False  # a person must change something before this can go well again
+    first_response_ms: int | None = None
+    response_ms: int | None = None
+    model_ms: int | None = None
+    counted: tuple[str, ...] = ()
+
+    @property
+    def handled(self) -> bool:
+        """Whether the queue may forget the message."""
+        return self.result not in {Result.RETRY, Result.DEAD}
+
+
+@dataclass(slots=True)
+class Progress:
+    """What one attempt at one step has reached; for the audit and the outcome's figures.
+
+    ``notice`` is what was kept for the customer and now stands before the reply, ``None`` where another attempt
+    composed it.
+    """
+
+    trail: Trail
+    reply: Reply | None = None
+    session: Session | None = None
+    notice: str | None = None
+    first_visible_ms: int | None = None
+    last_visible_ms: int | None = None
+    model_ms: int | None = None
+    misconfigured: bool = False
+    counted: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def seen(self, at_ms: int) -> None:
+        """Note that the customer got something to read."""
+        with self.lock:
+            self.first_visible_ms = self.first_visible_ms or at_ms
+            self.last_visible_ms = at_ms
+
+    def outcome(self, received: Received, result: Result, code: str = "") -> Outcome:
+        """Return the end of this attempt for one of its messages."""
+        start = received.inbound.received_at_ms
+        first, last = self.first_visible_ms, self.last_visible_ms
+        return Outcome(
+            received,
+            result,
+            code=code,
+            misconfigured=self.misconfigured,
+            first_response_ms=None if first is None else max(0, first - start),
+            response_ms=None if last is None else max(0, last - start),
+            model_ms=self.model_ms,
+            counted=tuple(self.counted),
+        )
