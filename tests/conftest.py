@@ -1,6 +1,6 @@
 """What holds for every test: no network, no settings from outside, no AWS account.
 
-Tests under ``integration`` and ``e2e`` may open sockets, to this machine only. All others may open none.
+Tests under ``integration``, ``chaos`` and ``e2e`` may open sockets, to this machine only. All others may open none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from frontdesk.telemetry import LOGGER_NAME, build_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_WITH_SOCKETS = tuple(Path(__file__).parent / suite for suite in ("integration", "e2e"))
+_WITH_SOCKETS = tuple(Path(__file__).parent / suite for suite in ("integration", "e2e", "chaos"))
 _LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 # Every name that a function, a client library or the local run reads: a developer's own must not reach a test.
 _SCRUBBED = (
@@ -33,7 +33,16 @@ _SCRUBBED = (
     "POWERTOOLS_",
     "SESSION_",
     "SESSIONS_",
+    "ACCOUNTS_",
+    "ATTENDANCE_",
+    "BUSINESS_",
+    "HANDOFF_",
     "INBOX_",
+    "KF_",
+    "PULLS_",
+    "SATISFACTION_",
+    "TICKET_",
+    "TICKETS_",
     "LEDGER_",
     "ARCHIVE_",
     "IDENTITY_",

@@ -7,8 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from frontdesk.messages import Inbound, Kind, ModelAnswer, Outbound, Question, Received, Sentences
-from frontdesk.records import CustomerKey, Reply, SealedSession, Session, Turn
+from frontdesk.messages import Inbound, Kind, ModelAnswer, Outbound, Pull, Question, Received, Sentences
+from frontdesk.records import (
+    Account,
+    Attendance,
+    CustomerKey,
+    Reply,
+    SealedSession,
+    Session,
+    Ticket,
+    Turn,
+)
 from tests.fakes import seals
 
 NOW = 1_790_000_000  # epoch seconds
@@ -23,6 +32,10 @@ ANOTHER_CONVERSATION = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 MESSAGE_ID = "7011223344556677889"
 SESSION_ID = "1790000000000-0123456789abcdef"
 WORDS = "订单 8812 到哪里了？"
+
+KF_CHANNEL = "wecom_kf"
+KF_ACCOUNT = "wkAbCdEf0001"
+KF_CUSTOMER = f"{KF_ACCOUNT}:wmXYZ001"
 
 SENTENCES = Sentences(
     welcome="您好，请问有什么可以帮您？",
@@ -145,6 +158,39 @@ def reply(**differently: Any) -> Reply:
             "asked_at_ms": NOW_MS + 400,
             "answered_at_ms": NOW_MS + 1300,
             "confidence": 0.93,
+            **differently,
+        }
+    )
+
+
+def account(**differently: Any) -> Account:
+    """Return a customer-service account that was just added."""
+    return Account(**{"account": KF_ACCOUNT, "answer_from": NOW - 120, **differently})
+
+
+def attendance(**differently: Any) -> Attendance:
+    """Return a customer whom the machine attends to, never saved."""
+    return Attendance(**{"conversation": CONVERSATION, "channel": KF_CHANNEL, "customer": KF_CUSTOMER, **differently})
+
+
+def pull(**differently: Any) -> Pull:
+    """Return the news that an account has messages."""
+    return Pull(**{"account": KF_ACCOUNT, "noticed_at_ms": NOW_MS, "token": "an-invented-sync-token", **differently})
+
+
+def ticket(**differently: Any) -> Ticket:
+    """Return a request for a ticket, not opened yet."""
+    return Ticket(
+        **{
+            "number": "",
+            "request_id": MESSAGE_ID,
+            "conversation": CONVERSATION,
+            "channel": KF_CHANNEL,
+            "customer": KF_CUSTOMER,
+            "reason": "asked",
+            "question": WORDS,
+            "brief": "客户问订单 8812 的去向。",
+            "opened_at": NOW,
             **differently,
         }
     )

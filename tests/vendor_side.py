@@ -1,6 +1,7 @@
 """WeCom's side of its callback, written from the vendor's documentation and sharing no code with the package.
 
-Sources: WeCom developer docs, paths 90968 (encryption), 90930 (callback), 90239 and 90240 (messages and events).
+Sources: WeCom developer docs, paths 90968 (encryption), 90930 (callback), 90239 and 90240 (messages and events), 94670
+(what an account of 微信客服 has received).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -17,6 +19,9 @@ from tests.factories import AGENT_ID, CORP_ID, CUSTOMER, MESSAGE_ID, NOW, WORDS
 BLOCK = 32  # what WeCom pads to
 PREFIX = b"0123456789abcdef"  # 16 random bytes, where a test does not care
 NONCE = "8812345"
+KF_ACCOUNT = "wkAbCdEf0001"
+KF_CUSTOMER = "wmXYZ001"
+KF_TOKEN = "ENC7fQ2nXexample0TokenValue0000000000000001"
 
 
 @dataclass(frozen=True)
@@ -90,3 +95,49 @@ def message_xml(**fields: str | None) -> str:
 def event_xml(event: str, **fields: str | None) -> str:
     """Return a decrypted event: no MsgId, no Content."""
     return message_xml(**{"MsgType": "event", "Event": event, "Content": None, "MsgId": None, **fields})
+
+
+def card_event_xml(**fields: str | None) -> str:
+    """Return a decrypted event of a pressed button."""
+    pressed = {
+        "EventKey": "rating:good",
+        "TaskId": "choice-1",
+        "CardType": "button_interaction",
+        "ResponseCode": "RC_1",
+    }
+    return event_xml("template_card_event", **{**pressed, **fields})
+
+
+def kf_notice_xml(**fields: str | None) -> str:
+    """Return a decrypted notice that an account of 微信客服 has news: nobody sent it, and it says nothing else."""
+    chosen = {
+        "ToUserName": CORP_ID,
+        "CreateTime": str(NOW),
+        "MsgType": "event",
+        "Event": "kf_msg_or_event",
+        "Token": KF_TOKEN,
+        "OpenKfId": KF_ACCOUNT,
+        **fields,
+    }
+    return "<xml>" + "".join(f"<{tag}>{cdata(v)}</{tag}>" for tag, v in chosen.items() if v is not None) + "</xml>"
+
+
+def kf_message(msgtype: str = "text", body: Any = None, **fields: Any) -> dict[str, Any]:
+    """Return one entry of sync_msg: what a customer wrote, unless ``fields`` say otherwise."""
+    return {
+        "msgid": "m_901",
+        "open_kfid": KF_ACCOUNT,
+        "external_userid": KF_CUSTOMER,
+        "send_time": NOW,
+        "origin": 3,
+        "servicer_userid": "",
+        "msgtype": msgtype,
+        msgtype: {"content": WORDS} if body is None else body,
+        **fields,
+    }
+
+
+def kf_event(event_type: str, *, at: int = NOW, msgid: str = "m_902", **event: Any) -> dict[str, Any]:
+    """Return one entry of sync_msg that is an event: account and customer are inside of it only."""
+    about = {"event_type": event_type, "open_kfid": KF_ACCOUNT, "external_userid": KF_CUSTOMER, **event}
+    return {"msgid": msgid, "send_time": at, "origin": 4, "msgtype": "event", "event": about}

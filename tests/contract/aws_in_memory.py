@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SESSIONS = "frontdesk-sessions"
 LEDGER = "frontdesk-ledger"
 CUSTOMER_KEYS = "frontdesk-customer-keys"
+ACCOUNTS = "frontdesk-accounts"
+ATTENDANCE = "frontdesk-attendance"
+TICKETS = "frontdesk-tickets"
 
 
 @contextmanager
@@ -76,4 +79,62 @@ def create_customer_keys(client: DynamoDBClient) -> None:
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "conversation", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "conversation", "KeyType": "HASH"}],
+    )
+
+
+def create_accounts(client: DynamoDBClient) -> None:
+    """Create the Accounts table."""
+    client.create_table(
+        TableName=ACCOUNTS,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "account", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "account", "KeyType": "HASH"}],
+    )
+
+
+def create_attendance(client: DynamoDBClient) -> None:
+    """Create the Attendance table: TTL, and the sparse index of what is due, with keys and channels only."""
+    client.create_table(
+        TableName=ATTENDANCE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "conversation", "AttributeType": "S"},
+            {"AttributeName": "due_shard", "AttributeType": "S"},
+            {"AttributeName": "due_at", "AttributeType": "N"},
+        ],
+        KeySchema=[{"AttributeName": "conversation", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "due",
+                "KeySchema": [
+                    {"AttributeName": "due_shard", "KeyType": "HASH"},
+                    {"AttributeName": "due_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["channel"]},
+            }
+        ],
+    )
+
+
+def create_tickets(client: DynamoDBClient) -> None:
+    """Create the Tickets table: TTL, and the sparse index of what is to be offered, with keys only."""
+    client.create_table(
+        TableName=TICKETS,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "number", "AttributeType": "S"},
+            {"AttributeName": "offer_shard", "AttributeType": "S"},
+            {"AttributeName": "offer_at", "AttributeType": "N"},
+        ],
+        KeySchema=[{"AttributeName": "number", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "offer",
+                "KeySchema": [
+                    {"AttributeName": "offer_shard", "KeyType": "HASH"},
+                    {"AttributeName": "offer_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
     )

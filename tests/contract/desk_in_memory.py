@@ -12,19 +12,23 @@ import boto3
 from ops.desk import Deployment, Desk
 from tests.contract.audit_in_memory import AUDIT, create_audit
 from tests.contract.aws_in_memory import (
+    ATTENDANCE,
     CUSTOMER_KEYS,
     LEDGER,
     SESSIONS,
+    TICKETS,
     aws_in_memory,
+    create_attendance,
     create_customer_keys,
     create_ledger,
     create_sessions,
+    create_tickets,
 )
 from tests.factories import CORP_ID, NOW
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 REVIEWS = "frontdesk-reviews"
 OPERATOR = "chen.yu"
@@ -95,27 +99,32 @@ def create_reviews(client: Any) -> None:
     )
 
 
+_TABLES: Mapping[str, tuple[str, Callable[[Any], None]]] = {
+    "Sessions": (SESSIONS, create_sessions),
+    "Ledger": (LEDGER, create_ledger),
+    "Attendance": (ATTENDANCE, create_attendance),
+    "Tickets": (TICKETS, create_tickets),
+    "CustomerKeys": (CUSTOMER_KEYS, create_customer_keys),
+    "Audit": (AUDIT, create_audit),
+    "Reviews": (REVIEWS, create_reviews),
+}
+_QUEUES = ("Inbox", "InboxDeadLetters", "Pulls", "PullsDeadLetters", "TicketQueue", "TicketQueueDeadLetters")
+
+
 @contextmanager
 def deployment(clients: Clients) -> Iterator[Deployment]:
     """Yield a deployment that nobody has written to yet."""
     dynamodb, s3, sqs, vault = (clients(name) for name in _SERVICES)
-    for create in (create_sessions, create_ledger, create_customer_keys, create_audit, create_reviews):
+    for _, create in _TABLES.values():
         create(dynamodb)
     number = next(_NUMBERS)
-    resources = {
-        "Sessions": SESSIONS,
-        "Ledger": LEDGER,
-        "CustomerKeys": CUSTOMER_KEYS,
-        "Audit": AUDIT,
-        "Reviews": REVIEWS,
-        "CallbackFunction": "callback",
-        "ResponderFunction": "responder",
-    }
+    resources = {name: table for name, (table, _) in _TABLES.items()}
+    resources |= {"CallbackFunction": "callback", "ResponderFunction": "responder"}
     for name in ("ArchiveBucket", "AuditBucket", "RulesBucket"):
         resources[name] = f"{name.lower()}-{number}"
         s3.create_bucket(Bucket=resources[name])
         s3.put_bucket_versioning(Bucket=resources[name], VersioningConfiguration={"Status": "Enabled"})
-    for name in ("Inbox", "InboxDeadLetters"):
+    for name in _QUEUES:
         made = sqs.create_queue(QueueName=f"{name}-{number}.fifo", Attributes={"FifoQueue": "true"})
         resources[name] = made["QueueUrl"]
     for name, values in (
@@ -126,7 +135,7 @@ def deployment(clients: Clients) -> Iterator[Deployment]:
         made = vault.create_secret(Name=f"{name}-{number}", SecretString=json.dumps(values))
         resources[name] = made["ARN"]
     yield Deployment("frontdesk", resources, clients)
-    for table in (SESSIONS, LEDGER, CUSTOMER_KEYS, AUDIT, REVIEWS):
+    for table, _ in _TABLES.values():
         dynamodb.delete_table(TableName=table)
 
 

@@ -10,11 +10,12 @@ import pytest
 from botocore import xform_name
 from moto import mock_aws
 
-from frontdesk.errors import UnopenableError
+from frontdesk.errors import MisconfiguredError, UnopenableError
 from frontdesk.messages import Inbound, Kind
 from frontdesk.protection.sealing import Keyring
-from frontdesk.storage.inbox import BODY_VERSION, SqsInbox, encode
+from frontdesk.storage.inbox import BODY_VERSION, SqsInbox, encode, encode_bare
 from frontdesk.storage.inbox_records import read_record, retry_later
+from frontdesk.storage.inbox_writer import SqsInboxWriter
 from tests.factories import ANOTHER_CONVERSATION, CONVERSATION, inbound, sqs_record
 from tests.fakes.queue import QUEUE_URL, InMemoryQueue
 from tests.fakes.seals import FakeRing
@@ -35,6 +36,12 @@ GOLDEN_V2 = (
     '"sealed":"s1.k1.50IS6ekiu5y_KIkpz56J9Dm0EvOvk8UBLnJ9QtZ0fyBcsR8g5nIVQQlMVaOfozIJaiPgFEa6WhZw1fbyjnnS6LK_9'
     'YDC3mAi7fiGr25Bpl5i5zjV7XAVyE3doZnHRCZ8NQ3veM5C2pQQbOg"}'
 )
+# A moment that was waited for, as those write it who have no key.
+GOLDEN_V2_BARE = (
+    '{"v":2,"channel":"wecom_kf","conversation":"5f0c2a9be1d34786a1b2c3d4e5f60718",'
+    '"message_id":"due-5f0c2a9be1d34786a1b2c3d4e5f60718-1790000180","kind":"due","sent_at":1790000180,'
+    '"received_at_ms":1790000185000,"details":{"what":"attendance","at":"1790000180"}}'
+)
 RING = Keyring.read("00112233445566778899aabbccddeeff")
 GOLDEN_INBOUND = Inbound(
     channel="wecom_app",
@@ -46,6 +53,18 @@ GOLDEN_INBOUND = Inbound(
     received_at_ms=1790000000250,
     text="",
     details={"Location_X": "31.2", "Label": "上海"},
+)
+
+GOLDEN_MOMENT = Inbound(
+    channel="wecom_kf",
+    conversation="5f0c2a9be1d34786a1b2c3d4e5f60718",
+    message_id="due-5f0c2a9be1d34786a1b2c3d4e5f60718-1790000180",
+    sender="-",
+    kind=Kind.DUE,
+    sent_at=1790000180,
+    received_at_ms=1790000185000,
+    text="",
+    details={"what": "attendance", "at": "1790000180"},
 )
 
 
@@ -181,6 +200,41 @@ def test_nothing_of_a_customer_is_readable_in_the_queue(queue: InMemory | Moto):
         assert json.dumps(words)[1:-1] not in body
 
 
+@pytest.fixture
+def moto() -> Iterator[Moto]:
+    with mock_aws():
+        yield Moto()
+
+
+def test_many_messages_put_at_once_are_there_in_their_order(moto: Moto):
+    sent = [
+        inbound(conversation=conversation, message_id=f"{conversation}-{number}")
+        for number in range(4)
+        for conversation in (CONVERSATION, ANOTHER_CONVERSATION, *(f"c{n}" for n in range(11)))
+    ]
+    writer = SqsInboxWriter(moto.client, moto.url, seals=FakeRing())
+    writer.put_all(sent)
+    writer.put_all(sent)
+    writer.put(sent[0])
+    taken = [(group, json.loads(body)["message_id"]) for group, body in moto.bodies()]
+    for conversation in {each.conversation for each in sent}:
+        expected = [each.message_id for each in sent if each.conversation == conversation]
+        assert [name for group, name in taken if group == conversation] == list(dict.fromkeys(expected))
+
+
+def test_what_the_writer_puts_the_callbacks_writer_would_put_the_same(moto: Moto):
+    SqsInboxWriter(moto.client, moto.url, seals=FakeRing()).put_all([inbound()])
+    SqsInbox(moto.service, moto.url, seals=FakeRing()).put(inbound())
+    assert moto.bodies() == [(CONVERSATION, encode(inbound(), FakeRing()))]
+
+
+def test_a_queue_that_is_not_there_is_told(moto: Moto):
+    writer = SqsInboxWriter(moto.client, moto.url + "-absent", seals=FakeRing())
+    for call in (lambda: writer.put(inbound()), lambda: writer.put_all([inbound()])):
+        with pytest.raises(MisconfiguredError):
+            call()
+
+
 def test_a_failed_message_is_there_again_at_once_when_its_wait_is_nothing():
     with mock_aws():
         queue = Moto()
@@ -197,6 +251,11 @@ def test_a_failed_message_is_there_again_at_once_when_its_wait_is_nothing():
 @pytest.mark.parametrize("golden", [GOLDEN_V1, GOLDEN_V2])
 def test_this_release_reads_what_each_release_wrote(golden: str):
     assert read_record(sqs_record(golden), max_receives=5, seals=RING).inbound == GOLDEN_INBOUND
+
+
+def test_this_release_reads_and_writes_a_moment_like_each_release():
+    assert encode_bare(GOLDEN_MOMENT) == GOLDEN_V2_BARE
+    assert read_record(sqs_record(GOLDEN_V2_BARE), max_receives=5, seals=RING).inbound == GOLDEN_MOMENT
 
 
 def test_this_release_writes_the_body_of_version_2():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,14 +17,18 @@ from frontdesk.protection.identity import Pseudonyms
 from frontdesk.protection.rules import packaged_text
 from frontdesk.protection.sealing import Keyring
 from frontdesk.protection.signing import SigningKey
-from frontdesk.records import ReviewItem
+from frontdesk.records import Duty, ReviewItem
+from frontdesk.storage.allowance import DynamoAllowance
 from frontdesk.storage.archive import S3Archive
+from frontdesk.storage.attendances import DynamoAttendances
 from frontdesk.storage.audit import DynamoAuditRecords
 from frontdesk.storage.audit_export import S3AuditStore
+from frontdesk.storage.duties import DynamoDuties
 from frontdesk.storage.items import from_session, to_sealed_session
 from frontdesk.storage.ledger import DynamoLedger
 from frontdesk.storage.reviews import DynamoReviews
 from frontdesk.storage.sessions import DynamoSessions
+from frontdesk.storage.tickets import DynamoTickets
 from ops.__main__ import main, open_desk
 from ops.cli.frame import Wanted
 from ops.desk import OPERATIONS, Deployment
@@ -37,7 +42,17 @@ from tests.contract.desk_in_memory import (
     desk_of,
     letter,
 )
-from tests.factories import ANOTHER_CONVERSATION, CORP_ID, NOW, reply, session, turn
+from tests.factories import (
+    ANOTHER_CONVERSATION,
+    CORP_ID,
+    KF_CUSTOMER,
+    NOW,
+    attendance,
+    reply,
+    session,
+    ticket,
+    turn,
+)
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -97,6 +112,27 @@ class House:
         archive.put(document_name(sealed), document(sealed, archived_at=NOW + 600), version=1)
         letter(self.where, conversation, f"{conversation}-9")
 
+    def hand_over(self, conversation: str = CONVERSATION, *, question: str = SAID) -> str:
+        """Have one customer called a person for, and given a ticket, whose number is returned."""
+        dynamodb, seals = self.desk.dynamodb, self.desk.seals
+        attends = attendance(
+            conversation=conversation, customer=USER_ID, state="person", agent="wang.qi", brief=question, due_at=NOW
+        )
+        DynamoAttendances(dynamodb, self.desk.resource("Attendance"), seals=seals, clock=self.clock).save(attends)
+        DynamoAllowance(dynamodb, self.desk.resource("Ledger"), clock=self.clock).left(conversation, customer_at=NOW)
+        return self.open_ticket(conversation, "7", question=question)
+
+    def open_ticket(self, conversation: str, request_id: str, *, question: str = SAID, **since: Any) -> str:
+        """Have a ticket opened, which has become ``since``; return its number."""
+        tickets = DynamoTickets(self.desk.dynamodb, self.desk.resource("Tickets"), seals=self.desk.seals)
+        asked = ticket(
+            conversation=conversation, customer=USER_ID, question=question, request_id=request_id, offer_at=NOW
+        )
+        opened = tickets.open(asked, day="2026-09-21")
+        if since:
+            tickets.save(replace(opened, **since))
+        return opened.number
+
     def leave_plain(self, conversation: str = CONVERSATION) -> str:
         """Put a document into the archive as a release before sealing did; return its name."""
         name = "sessions/dt=2026-08-01/channel=wecom_app/1785542400000-ab.json"
@@ -124,7 +160,7 @@ class House:
     def everything(self) -> str:
         """Return all that is stored anywhere, as text."""
         found: list[object] = []
-        for table in ("Sessions", "Ledger", "CustomerKeys", "Audit", "Reviews"):
+        for table in ("Sessions", "Ledger", "Attendance", "Tickets", "CustomerKeys", "Audit", "Reviews"):
             found += self.desk.dynamodb.scan(TableName=self.desk.resource(table))["Items"]
         for bucket in ("ArchiveBucket", "AuditBucket"):
             name = self.desk.resource(bucket)
@@ -187,8 +223,14 @@ def test_keys_are_rotated_re_sealed_and_retired_and_everything_still_opens(house
     house.talk()
 
     assert house.facts("keys", "rotate") == {"current": "k2"}
-    assert house.facts("keys", "re-seal", "--keys-only")["customers"] == {"wrapped_anew": 1, "already": 0}
-    assert "InboxDeadLetters has 1 message" in house.run("keys", "retire", "k1").stderr
+    letter(house.where, "wkAbCdEf0001", "n1", queue="Pulls")
+    letter(house.where, CONVERSATION, "t1", queue="TicketQueue")
+    sealed = house.facts("keys", "re-seal", "--keys-only")
+    assert sealed["customers"] == {"wrapped_anew": 1, "already": 0}
+    assert sealed["waiting"] == {"InboxDeadLetters": 1, "Pulls": 1, "TicketQueue": 1}
+    refused = house.run("keys", "retire", "k1").stderr
+    for queue in ("InboxDeadLetters", "Pulls", "TicketQueue"):
+        assert f"{queue} has 1 message, which may be sealed under it" in refused
     assert house.facts("keys", "retire", "k1", "--force") == {"retired": "k1", "was_in_ring": True}
 
     assert house.facts("keys", "show")["ids"] == ["k2"]
@@ -198,6 +240,14 @@ def test_keys_are_rotated_re_sealed_and_retired_and_everything_still_opens(house
         ("resealed", "operator:chen.yu", {"ring_key": "k2"}),
         ("retired", "operator:chen.yu", {"ring_key": "k1", "forced": "True"}),
     ]
+
+
+def test_letters_that_wait_are_told_when_keys_are_re_sealed(house: House):
+    letter(house.where, CONVERSATION, "t1", queue="TicketQueueDeadLetters")
+
+    told = house.run("keys", "re-seal", "--keys-only").stdout
+
+    assert "TicketQueueDeadLetters has 1 message, sealed as they came: keep the earlier keys until it is empty." in told
 
 
 def test_a_key_that_was_taken_out_before_is_told_so(house: House):
@@ -370,15 +420,22 @@ def test_words_that_do_not_open_are_said_to_be_so(house: House):
 
 def test_an_erasure_only_lists_at_first(house: House):
     house.talk()
+    house.hand_over()
+    letter(house.where, CONVERSATION, "t1", queue="TicketQueueDeadLetters")
     before = house.everything()
 
     facts = house.facts("erase", "--customer", USER_ID)
 
     assert facts["found"] == {
         "sessions": 1,
-        "ledger_items": 3,
+        "ledger_items": 4,
+        "attendance_items": 1,
         "archive_versions": 1,
         "dead_letters": 1,
+        "ticket_dead_letters": 1,
+        "tickets": 1,
+        "tickets_readable": 1,
+        "tickets_open": 1,
         "audit_records": 1,
         "audit_records_readable": 1,
         "erasure_begun": False,
@@ -396,7 +453,14 @@ def test_an_erased_person_is_gone_and_others_are_not(house: House, tmp_path: Pat
 
     facts = house.facts("erase", "--customer", USER_ID, "--yes")
 
-    assert facts["deleted"] == {"sessions": 1, "ledger_items": 3, "archive_versions": 2, "dead_letters": 1}
+    assert facts["deleted"] == {
+        "sessions": 1,
+        "ledger_items": 3,
+        "attendance_items": 0,
+        "archive_versions": 2,
+        "dead_letters": 1,
+        "ticket_dead_letters": 0,
+    }
     assert len(facts["keys_destroyed"]) == 1
     assert house.clock.now == NOW + 150
     shown = house.run("audit", "show", "--customer", USER_ID)
@@ -454,12 +518,62 @@ def test_a_begun_erasure_is_told(house: House):
     assert "an erasure has begun and was broken off" in house.run("erase", "--customer", USER_ID).stdout
 
 
+def test_an_erased_customer_attends_to_nobody_and_their_tickets_are_numbers_without_words(house: House):
+    done = house.open_ticket(CONVERSATION, "1", state="answered", answer=ANSWERED, closed_at=NOW)
+    waits = house.hand_over()
+    others = house.hand_over(ANOTHER_CONVERSATION, question=OTHERS_WORDS)
+    letter(house.where, CONVERSATION, "t1", queue="TicketQueueDeadLetters")
+
+    facts = house.facts("erase", "--customer", USER_ID, "--yes")
+
+    assert facts["deleted"]["attendance_items"] == 1
+    assert facts["deleted"]["ticket_dead_letters"] == 1
+    assert facts["now"]["tickets"] == 2
+    assert facts["now"]["tickets_readable"] == 0
+    assert facts["now"]["tickets_open"] == 0
+    after = desk_of(house.where, clock=house.clock)
+    assert after.attendances.get(CONVERSATION) is None
+    assert [after.tickets.get(number) for number in (done, waits)] == [None, None]
+    theirs = after.tickets.get(others)
+    assert theirs
+    assert (theirs.question, theirs.state) == (OTHERS_WORDS, "open")
+    assert list(after.tickets.to_offer(by=NOW)) == [others], "nobody is offered the ticket of an erased customer"
+    kept = after.dynamodb.get_item(TableName=after.resource("Tickets"), Key={"number": {"S": waits}})["Item"]
+    assert (kept["state"]["S"], int(kept["expires_at"]["N"]) > NOW) == ("closed", True)
+    assert after.attendances.get(ANOTHER_CONVERSATION)
+    assert house.facts("erase", "--customer", USER_ID)["found"]["attendance_items"] == 0
+    assert "There is nothing to erase." in house.run("erase", "--customer", USER_ID, "--yes").stdout
+
+
+def test_words_in_a_ticket_alone_are_something_to_erase(house: House):
+    number = house.open_ticket(CONVERSATION, "1", state="closed", closed_at=NOW)
+
+    assert house.facts("erase", "--customer", USER_ID, "--yes")["erased"] is True
+    assert desk_of(house.where, clock=house.clock).tickets.get(number) is None
+
+
+def test_a_customer_of_customer_service_is_named_by_account_and_customer(house: House):
+    person = Pseudonyms(CONVERSATION_KEY).conversation("wecom_kf", CORP_ID, KF_CUSTOMER)
+    house.talk(person)
+    house.talk()
+
+    facts = house.facts("erase", "--channel", "wecom_kf", "--customer", KF_CUSTOMER, "--yes")
+
+    assert facts["conversation"] == person
+    assert facts["deleted"]["sessions"] == 1
+    assert house.facts("erase", "--customer", USER_ID)["found"]["sessions"] == 1
+
+
 # -- export ----------------------------------------------------------------------------------------------------------
 
 
 def test_everything_of_a_person_is_in_one_file_that_only_its_owner_reads(house: House, tmp_path: Path):
     house.talk()
+    number = house.hand_over()
     house.talk(ANOTHER_CONVERSATION, question=OTHERS_WORDS)
+    house.hand_over(ANOTHER_CONVERSATION, question=OTHERS_WORDS)
+    duties = DynamoDuties(house.desk.dynamodb, house.desk.resource("Attendance"), clock=house.clock)
+    duties.set(Duty(CONVERSATION, "reply", "T20260921-0007", "m1", NOW * 1000))
     file = tmp_path / "lin.json"
 
     facts = house.facts("export", "--customer", USER_ID, "--out", str(file))
@@ -472,9 +586,23 @@ def test_everything_of_a_person_is_in_one_file_that_only_its_owner_reads(house: 
     assert written["replies"][0]["segments"] == [ANSWERED]
     assert written["archive"][0]["turns"][0]["answer"] == ANSWERED
     assert (written["audit"][0]["before"], written["audit"][0]["after"]) == (SAID, ANSWERED)
-    assert len(written["other_ledger_items"]) == 2
+    assert len(written["other_ledger_items"]) == 3
     assert len(written["dead_letters"]) == 1
-    counts = {"sessions": 1, "replies": 1, "other_ledger_items": 2, "archive": 1, "dead_letters": 1, "audit": 1}
+    assert (written["attendance"][0]["brief"], written["attendance"][0]["agent"]) == (SAID, "wang.qi")
+    assert written["other_attendance_items"] == [f"duty#{CONVERSATION}"]
+    assert (written["tickets"][0]["kept_as"], written["tickets"][0]["question"]) == (number, SAID)
+    counts = {
+        "sessions": 1,
+        "replies": 1,
+        "other_ledger_items": 3,
+        "attendance": 1,
+        "other_attendance_items": 1,
+        "tickets": 1,
+        "archive": 1,
+        "dead_letters": 1,
+        "ticket_dead_letters": 0,
+        "audit": 1,
+    }
     assert {name: facts[name] for name in counts} == counts
     assert house.acts(CONVERSATION) == [
         ("exported", "operator:chen.yu", {name: str(count) for name, count in counts.items()})
@@ -493,6 +621,7 @@ def test_an_export_overwrites_nothing(house: House, tmp_path: Path):
 
 def test_an_export_says_what_was_erased_and_what_does_not_open(house: House, tmp_path: Path):
     house.talk()
+    number = house.hand_over()
     house.run("erase", "--customer", USER_ID, "--yes")
     house.talk()
     house.desk.dynamodb.update_item(
@@ -509,6 +638,8 @@ def test_an_export_says_what_was_erased_and_what_does_not_open(house: House, tmp
     assert f"Does not open: reply#{CONVERSATION}#7 (key c000000000000)" in result.stdout
     written = json.loads(file.read_text(encoding="utf-8"))
     assert "erased" in written["audit"][0]
+    assert [sorted(each) for each in written["tickets"]] == [["erased", "kept_as"]]
+    assert written["tickets"][0]["kept_as"] == number
     assert written["audit"][0]["kind"] == "generated"
     assert written["replies"] == [{"kept_as": f"reply#{CONVERSATION}#7", "unopened": "c000000000000"}]
 

@@ -10,15 +10,18 @@ import pytest
 from frontdesk.errors import MisconfiguredError, TransientError
 from ops.cli.holdings import (
     ArchiveObjects,
+    AttendanceItems,
     DeadLetters,
     LedgerItems,
     ObjectVersion,
     SessionItems,
+    TicketItem,
+    TicketItems,
     archive_name,
     waiting,
 )
 from tests.contract.desk_in_memory import clients_in_memory, deployment, letter
-from tests.factories import ANOTHER_CONVERSATION, CONVERSATION
+from tests.factories import ANOTHER_CONVERSATION, CONVERSATION, NOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +70,12 @@ def test_the_sessions_of_a_person_are_found_and_deleted(where: Deployment):
 
 
 def test_everything_of_a_person_in_the_ledger_is_found_and_deleted(where: Deployment):
-    theirs = [f"reply#{CONVERSATION}#7", f"once#{CONVERSATION}#interim:7", f"said#{CONVERSATION}#ab"]
+    theirs = [
+        f"reply#{CONVERSATION}#7",
+        f"once#{CONVERSATION}#interim:7",
+        f"said#{CONVERSATION}#ab",
+        f"allowance#{CONVERSATION}#sends",
+    ]
     others = [f"reply#{ANOTHER_CONVERSATION}#7", f"once#{ANOTHER_CONVERSATION}#x#{CONVERSATION}#y", "token#wecom"]
     for key in (*theirs, *others):
         put_ledger(where, key)
@@ -80,6 +88,74 @@ def test_everything_of_a_person_in_the_ledger_is_found_and_deleted(where: Deploy
     assert ledger.find(CONVERSATION) == []
     left = where.client("dynamodb").scan(TableName=where.resources["Ledger"])["Items"]
     assert {item["key"]["S"] for item in left} == set(others)
+
+
+def put_attendance(where: Deployment, key: str) -> None:
+    where.client("dynamodb").put_item(TableName=where.resources["Attendance"], Item={"conversation": {"S": key}})
+
+
+def test_who_attends_to_a_person_and_what_they_do_themselves_is_found_and_deleted(where: Deployment):
+    for key in (CONVERSATION, f"duty#{CONVERSATION}", ANOTHER_CONVERSATION, f"duty#{ANOTHER_CONVERSATION}"):
+        put_attendance(where, key)
+    items = AttendanceItems(where.client("dynamodb"), where.resources["Attendance"])
+
+    found = items.find(CONVERSATION)
+    items.delete(CONVERSATION, found)
+
+    assert [item["conversation"]["S"] for item in found] == [CONVERSATION, f"duty#{CONVERSATION}"]
+    assert items.find(CONVERSATION) == []
+    assert len(items.find(ANOTHER_CONVERSATION)) == 2
+
+
+def put_ticket(where: Deployment, conversation: str, number: str, state: str, **more: dict[str, str]) -> None:
+    item = {"number": {"S": number}, "conversation": {"S": conversation}, "state": {"S": state}, **more}
+    where.client("dynamodb").put_item(
+        TableName=where.resources["Tickets"], Item={**item, "sealed": {"S": "s1.c0.AAAA"}, "version": {"N": "1"}}
+    )
+
+
+def tickets_of(where: Deployment) -> TicketItems:
+    return TicketItems(where.client("dynamodb"), where.resources["Tickets"], clock=lambda: NOW)
+
+
+def test_the_tickets_of_a_person_are_found_and_what_only_names_them_is_no_ticket(where: Deployment):
+    put_ticket(where, CONVERSATION, "T20260921-0002", "open")
+    put_ticket(where, CONVERSATION, "T20260921-0001", "closed", expires_at={"N": str(NOW)})
+    put_ticket(where, ANOTHER_CONVERSATION, "T20260921-0003", "open")
+    request = {"number": {"S": f"request#{CONVERSATION}#7"}, "conversation": {"S": CONVERSATION}}
+    where.client("dynamodb").put_item(TableName=where.resources["Tickets"], Item=request)
+
+    assert tickets_of(where).find(CONVERSATION) == [
+        TicketItem("T20260921-0001", "s1.c0.AAAA", open=False),
+        TicketItem("T20260921-0002", "s1.c0.AAAA", open=True),
+    ]
+
+
+def test_open_tickets_of_a_person_are_closed_and_nobody_is_offered_them(where: Deployment):
+    offered = {"offer_shard": {"S": "1"}, "offer_at": {"N": str(NOW)}}
+    put_ticket(where, CONVERSATION, "T20260921-0001", "open", **offered)
+    put_ticket(where, CONVERSATION, "T20260921-0002", "closed", expires_at={"N": str(NOW)})
+    tickets = tickets_of(where)
+
+    assert tickets.close(tickets.find(CONVERSATION)) == 1
+
+    assert not any(each.open for each in tickets.find(CONVERSATION))
+    first, second = (
+        where.client("dynamodb").get_item(TableName=where.resources["Tickets"], Key={"number": {"S": number}})["Item"]
+        for number in ("T20260921-0001", "T20260921-0002")
+    )
+    assert not first.keys() & offered.keys()
+    assert (first["state"]["S"], first["closed_at"]["N"], first["version"]["N"]) == ("closed", str(NOW), "2")
+    assert int(first["expires_at"]["N"]) > NOW + 365 * 86_400
+    assert second["version"]["N"] == "1", "what is closed stays as it is"
+
+
+def test_a_ticket_that_is_gone_meanwhile_does_not_come_back(where: Deployment):
+    tickets = tickets_of(where)
+
+    tickets.close([TicketItem("T20260921-0009", "s1.c0.AAAA", open=True)])
+
+    assert where.client("dynamodb").scan(TableName=where.resources["Tickets"])["Items"] == []
 
 
 def test_more_items_than_one_page_are_found(where: Deployment):

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ops.local.stack import LocalOptions, LocalStack
-from tests.e2e.driver import IDLE_S, ROOT, Aws, Wecom, open_desk
+from tests.e2e.driver import IDLE_S, ROOT, Aws, Kf, Wecom, open_desk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +70,12 @@ def wecom(stack: LocalStack) -> Iterator[Wecom]:
     yield simulator
     simulator.clear_faults()
     simulator.close()
+
+
+@pytest.fixture
+def kf(wecom: Wecom) -> Kf:
+    """Return the simulated 微信客服."""
+    return Kf(wecom)
 
 
 @pytest.fixture

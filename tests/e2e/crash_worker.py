@@ -68,13 +68,19 @@ def main(step: str, event: str) -> None:
     """Answer ``event`` (JSON) until ``step``."""
     fuse = Fuse(step)
     answering = bootstrap.responder().answering
+    workers = (answering, answering._composer, answering._composer._events, answering._handover, answering._speaker)
     for name, before, after in (
         ("_model", {"ask": "before ask"}, {"ask": "after ask"}),
         ("_ledger", {}, {"record": "after record", "mark_sent": "after mark"}),
-        ("_channel", {}, {"deliver": "after deliver"}),
         ("_sessions", {"save": "before save"}, {"save": "after save"}),
     ):
-        setattr(answering, name, Fused(getattr(answering, name), fuse, before=before, after=after))
+        for worker in workers:
+            if hasattr(worker, name):
+                setattr(worker, name, Fused(getattr(worker, name), fuse, before=before, after=after))
+    channels = answering._speaker._channels
+    answering._speaker._channels = {
+        name: Fused(channel, fuse, before={}, after={"deliver": "after deliver"}) for name, channel in channels.items()
+    }
     print(json.dumps(handler.lambda_handler(json.loads(event), Context())))  # noqa: T201
 
 

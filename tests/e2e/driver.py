@@ -65,6 +65,13 @@ class Wecom:
         document: dict[str, Any] = answer.json()
         return document
 
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """Ask the control API."""
+        answer = self._http.get(f"/_control/{path}", params=query)
+        assert answer.is_success, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
@@ -86,6 +93,83 @@ class Wecom:
             for entry in self.entries(customer)
             if entry["direction"] == "outbound" and entry["visible"]
         ]
+
+    def card(self, member: str, about: str) -> dict[str, Any]:
+        """Return the newest card before ``member`` that names ``about``, as soon as it is there."""
+
+        def newest() -> dict[str, Any] | None:
+            cards = [each for each in self.entries(member) if each["msgtype"] == "template_card"]
+            return next((each for each in reversed(cards) if about in json.dumps(each, ensure_ascii=False)), None)
+
+        found: dict[str, Any] = wait_for(f"{member} has a card about {about}", newest)
+        return found
+
+    def press(self, member: str, card: dict[str, Any], key: str) -> dict[str, Any]:
+        """Let ``member`` press a button of a card."""
+        return self.post(f"members/{member}/press", {"msgid": card["msgid"], "key": key})
+
+
+class Kf:
+    """The simulated 微信客服 of the stack: what its customers and servicers do, through the control API."""
+
+    def __init__(self, wecom: Wecom) -> None:
+        """Use the control API of ``wecom``."""
+        self._wecom = wecom
+
+    def says(self, customer: str, content: str, **options: Any) -> dict[str, Any]:
+        """Let ``customer`` write a text; return how its notification was delivered."""
+        return self._wecom.post(f"kf/customers/{customer}/messages", {"content": content, **options})
+
+    def on_duty(self, *servicers: str) -> None:
+        """Let these servicers receive customers, and no others."""
+        for servicer in ("zhou.min", "he.yun"):
+            self._wecom.post(f"kf/servicers/{servicer}", {"status": int(servicer not in servicers)})
+
+    def servicer_takes(self, customer: str, servicer: str) -> None:
+        """Let a servicer take a customer from the machine."""
+        self._wecom.post("kf/sessions/take", {"external_userid": customer, "servicer_userid": servicer})
+
+    def servicer_says(self, customer: str, content: str) -> None:
+        """Let the servicer in charge write to the customer."""
+        self._wecom.post("kf/sessions/say", {"external_userid": customer, "content": content})
+
+    def servicer_ends(self, customer: str) -> None:
+        """Let the servicer in charge end the session."""
+        self._wecom.post("kf/sessions/end", {"external_userid": customer})
+
+    def entries(self, customer: str) -> list[dict[str, Any]]:
+        """Return everything in the customer's chat, in order."""
+        entries: list[dict[str, Any]] = self._wecom.get(f"kf/customers/{customer}/timeline", after=0)["entries"]
+        return entries
+
+    def read(self, customer: str) -> list[str]:
+        """Return what the machine said to ``customer``, in order."""
+        return [each["content"] for each in self.entries(customer) if each["by"] in {"machine", "event_message"}]
+
+    def answers(self, customer: str, count: int, *, seconds: float = 60) -> list[str]:
+        """Return what the machine said as soon as it is ``count`` messages."""
+
+        def enough() -> list[str] | None:
+            read = self.read(customer)
+            return read if len(read) >= count else None
+
+        texts: list[str] = wait_for(f"{customer} reads {count} message(s)", enough, seconds=seconds)
+        return texts
+
+    def menus(self, customer: str) -> list[list[dict[str, str]]]:
+        """Return the items of each menu that the customer was shown."""
+        shown = [each["body"]["list"] for each in self.entries(customer) if each["msgtype"] == "msgmenu"]
+        return [[item["click"] for item in items] for items in shown]
+
+    def wait_for_state(self, customer: str, state: int) -> dict[str, Any]:
+        """Return WeCom's state of the customer's session as soon as it is ``state``."""
+
+        def there() -> dict[str, Any] | None:
+            seen = self._wecom.get("kf/sessions/state", external_userid=customer)
+            return seen if seen["service_state"] == state else None
+
+        found: dict[str, Any] = wait_for(f"{customer} is in state {state}", there)
+        return found
 
 
 def open_desk(stack: LocalStack) -> Desk:

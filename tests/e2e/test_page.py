@@ -78,6 +78,26 @@ def be(page: Page, userid: str) -> None:
     page.locator(f'[role="tab"][data-userid="{userid}"]').click()
 
 
+def be_on_wechat(page: Page, name: str) -> None:
+    """Add somebody with WeChat whom nobody else writes as, and look at their phone."""
+    page.locator("#channel-kf").click()
+    page.locator("#newcomer-open").click()
+    page.locator("#newcomer-name").fill(name)
+    page.locator("#newcomer-userid").fill(f"wm{uuid4().hex[:12]}")
+    page.locator("#newcomer-userid").press("Enter")
+    expect(page.locator("#people").get_by_role("tab", selected=True)).to_contain_text(name)
+
+
+def be_colleague(page: Page, name: str) -> None:
+    page.locator("#view-staff").click()
+    page.locator("#colleagues").get_by_role("tab", name=name).click()
+
+
+def served_by(page: Page, who: str) -> Locator:
+    """Return the sign on the phone that tells who has the customer."""
+    return page.locator(f'#service [data-service="{who}"]')
+
+
 def write(page: Page, words: str) -> None:
     page.locator("#words").fill(words)
     page.locator("#words").press("Enter")
@@ -85,7 +105,7 @@ def write(page: Page, words: str) -> None:
 
 def answers(page: Page) -> Locator:
     """Return what the company said; a notice that an answer takes a while may be among it."""
-    return page.locator(".talk .said:not(.mine) .bubble")
+    return page.locator("#talk .said:not(.mine) .bubble")
 
 
 def journey(page: Page, text: str) -> Locator:
@@ -123,7 +143,7 @@ def test_two_customers_have_a_chat_and_a_session_each(open_page: Callable[..., P
 
     be(page, other)
 
-    expect(page.locator(".talk .said")).to_have_count(0)
+    expect(page.locator("#talk .said")).to_have_count(0)
     expect(page.locator(".journey")).to_have_count(0)
     write(page, "门店在哪里")
     expect(answers(page).filter(has_text="文三路")).to_have_count(1, timeout=ANSWER_MS)
@@ -155,12 +175,12 @@ def test_what_people_write_never_becomes_part_of_the_page(
 
     write(page, words)
 
-    mine = page.locator(".talk .mine .bubble")
+    mine = page.locator("#talk .mine .bubble")
     expect(mine).to_have_text('<img src=x onerror=alert(1)> <a href="javascript:alert(1)">点</a> 店')
     assert mine.locator("a").evaluate_all("links => links.map((link) => link.href)") == ["https://example.com/"]
     expect(page.locator(".journey-text").first).to_have_text(words)
-    expect(page.locator('[aria-selected="true"] .tab-name')).to_have_text("<b>吴六</b>")
-    assert page.locator("img, .talk b, .tab b:not(.unread)").count() == 0
+    expect(page.locator('#people [aria-selected="true"] .tab-name')).to_have_text("<b>吴六</b>")
+    assert page.locator("img, #talk b, .tab b:not(.unread)").count() == 0
 
 
 def test_enter_sends_except_while_an_input_method_composes(
@@ -179,7 +199,7 @@ def test_enter_sends_except_while_an_input_method_composes(
     words.press("Enter")
 
     expect(words).to_have_value("")
-    expect(page.locator(".talk .mine .bubble")).to_have_text("baoyou")
+    expect(page.locator("#talk .mine .bubble")).to_have_text("baoyou")
 
 
 def test_everything_else_a_phone_can_send_gets_a_sentence(
@@ -193,7 +213,7 @@ def test_everything_else_a_phone_can_send_gets_a_sentence(
         page.locator(f'[data-deed="{deed}"]').click()
 
     for kind in ("image", "voice", "video", "location", "link"):
-        expect(page.locator(f".talk .mine .bubble.{kind}")).to_be_visible()
+        expect(page.locator(f"#talk .mine .bubble.{kind}")).to_be_visible()
     expect(page.locator('.journey[data-state="done"]')).to_have_count(5, timeout=ANSWER_MS)
     expect(answers(page).first).to_contain_text("文字")
 
@@ -225,7 +245,7 @@ def test_a_message_delivered_twice_is_answered_once(open_page: Callable[..., Pag
     expect(way).to_have_attribute("data-state", "done", timeout=ANSWER_MS)
     expect(way.locator(".badges")).to_contain_text("投递 2 次")
     expect(way.locator(".badges")).to_contain_text("已去重", timeout=ANSWER_MS)
-    expect(page.locator(".talk .mine")).to_have_count(1)
+    expect(page.locator("#talk .mine")).to_have_count(1)
     expect(answers(page).filter(has_text="保修")).to_have_count(1)
 
 
@@ -237,7 +257,7 @@ def test_a_forged_callback_is_shown_as_refused(open_page: Callable[..., Page], n
     page.locator('[data-deed="forged"]').click()
 
     expect(page.locator(".journey .outcome")).to_have_text("已拒绝 403", timeout=ANSWER_MS)
-    expect(page.locator(".talk .said")).to_have_count(0)
+    expect(page.locator("#talk .said")).to_have_count(0)
 
 
 def test_a_fault_is_met_by_the_next_message_and_the_page_tells_of_the_second_attempt(
@@ -315,6 +335,106 @@ def test_a_customer_can_be_added_by_hand(open_page: Callable[..., Page]):
     expect(page.get_by_role("tab", selected=True)).to_contain_text("蒋四")
     expect(page.locator("#words")).to_be_focused()
     expect(page.locator("#device-who")).to_contain_text(userid.lower())
+
+
+def test_somebody_on_wechat_is_handed_over_answered_by_a_person_and_served_by_the_machine_again(
+    open_page: Callable[..., Page],
+):
+    page = open_page()
+    be_on_wechat(page, "秦一")
+    write(page, "保修多久")
+    expect(answers(page).filter(has_text="保修")).to_have_count(1, timeout=ANSWER_MS)
+    expect(served_by(page, "bot")).to_have_text("机器人接待")
+    expect(page.locator("#service .allowance")).to_have_text(re.compile("^已发 [1-5]/5 条$"))
+
+    write(page, "转人工")
+    expect(served_by(page, "person")).to_be_visible(timeout=ANSWER_MS)
+    expect(journey(page, "转人工").locator(".outcome")).to_have_text("已转人工", timeout=ANSWER_MS)
+    be_colleague(page, served_by(page, "person").inner_text().removeprefix("人工接待 · "))
+    page.locator("#queue button").filter(has_text="秦一").click()
+    expect(page.locator("#staff-talk .bubble").filter(has_text="会话简报").last).to_contain_text(
+        "秦一", timeout=ANSWER_MS
+    )
+    expect(page.locator("#bench-talk .said:not(.mine) .bubble").filter(has_text="保修多久")).to_be_visible()
+    other = page.locator('[data-act^="transfer-"]').inner_text().removeprefix("转给")
+    page.locator('[data-act^="transfer-"]').click()
+    expect(served_by(page, "person")).to_have_text(f"人工接待 · {other}")
+    be_colleague(page, other)
+
+    for words in ("请稍等", "您好，这件事我来处理。"):
+        page.locator("#bench-words").fill(words)
+        page.locator("#bench-words").press("Enter")
+        expect(page.locator('#talk [data-by="servicer"] .bubble').last).to_have_text(words, timeout=ANSWER_MS)
+    page.locator("#bench-talk .undo").first.click()
+    expect(page.locator('#talk [data-by="servicer"]').first.locator(".mark")).to_have_text("已撤回")
+    said = answers(page).count()
+    write(page, "包邮吗")
+    expect(page.locator("#bench-talk .said:not(.mine) .bubble").filter(has_text="包邮吗")).to_be_visible()
+    page.screenshot(path=PICTURES / "page-hand-over.png")
+    page.locator('[data-act="end"]').click()
+    expect(served_by(page, "ended")).to_be_visible()
+    page.locator('#talk [data-menu="rating:good"]').click(timeout=ANSWER_MS)
+    expect(answers(page).filter(has_text="感谢您的评价")).to_have_count(1, timeout=ANSWER_MS)
+    # The menu and the thanks, and no answer to what was for the person.
+    expect(answers(page)).to_have_count(said + 2)
+
+    write(page, "门店在哪里")
+    expect(answers(page).filter(has_text="文三路")).to_have_count(1, timeout=ANSWER_MS)
+    expect(served_by(page, "bot")).to_be_visible()
+    page.locator("#view-desk").click()
+    expect(journey(page, "包邮吗").locator(".outcome")).to_have_text("由人工回复")
+
+
+def test_a_member_is_taken_over_by_a_cards_button_typed_to_and_given_back(
+    open_page: Callable[..., Page], newcomer: Callable[[str], str]
+):
+    page = open_page()
+    be(page, newcomer("尤二"))
+    write(page, "转人工")
+    expect(served_by(page, "waiting")).to_be_visible(timeout=ANSWER_MS)
+    be_colleague(page, "周敏")
+    app = page.locator("#staff-talk")
+
+    app.locator('[data-key$=":accept"]').last.click()
+    expect(app.locator(".card-done").last).to_contain_text("接入", timeout=ANSWER_MS)
+    expect(served_by(page, "person")).to_contain_text("周敏", timeout=ANSWER_MS)
+    page.locator("#staff-words").fill("您好，我是周敏，请说。")
+    page.locator("#staff-words").press("Enter")
+    expect(answers(page).filter(has_text="我是周敏")).to_have_count(1, timeout=ANSWER_MS)
+    page.screenshot(path=PICTURES / "page-card.png")
+    app.locator('[data-key$=":return"]').last.click(timeout=ANSWER_MS)
+    expect(app.locator(".bubble").last).to_contain_text("已交还", timeout=ANSWER_MS)
+
+    expect(served_by(page, "bot")).to_be_visible(timeout=ANSWER_MS)
+    write(page, "门店在哪里")
+    expect(answers(page).filter(has_text="文三路")).to_have_count(1, timeout=ANSWER_MS)
+
+
+def test_a_colleague_goes_off_duty_and_on_again_without_a_mouse(open_page: Callable[..., Page]):
+    page = open_page()
+    be_colleague(page, "何云")
+    duty = page.get_by_role("switch")
+    duty.focus()
+
+    duty.press("Space")
+    expect(page.locator("#duty-name")).to_have_text("何云 已停止接待")
+    expect(duty).not_to_be_checked()
+    duty.press("Space")
+    expect(page.locator("#duty-name")).to_have_text("何云 正在接待")
+    expect(duty).to_be_checked()
+
+
+def test_on_a_phone_the_people_of_the_company_have_a_view_of_their_own(open_page: Callable[..., Page]):
+    page = open_page(viewport={"width": 360, "height": 740})
+
+    page.locator("#view-staff").click()
+
+    expect(page.locator("#bench-words")).to_be_visible()
+    expect(page.locator("#words")).to_be_hidden()
+    page.locator("#bench-app-show").click()
+    expect(page.locator("#staff-words")).to_be_visible()
+    expect(page.locator("#bench-words")).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_an_idle_session_is_archived_and_its_document_can_be_read(

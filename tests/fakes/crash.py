@@ -29,7 +29,7 @@ class Crashing:
         """Return ``port`` with this crash built in."""
         return _Port(port, self)
 
-    def call(self, name: str, method: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self, name: str, method: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call ``method``, and crash when its time has come."""
         due = False
         if not self._at or name == self._at:

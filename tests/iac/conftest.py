@@ -26,6 +26,17 @@ GIVEN = {
     "FastgptApiKey": "fastgpt-example",
     "BuildId": "0123456789abcdef",
 }
+# The parameters whose values are secrets.
+SECRETS = {
+    "WecomSecretValue",
+    "WecomToken",
+    "WecomEncodingAesKey",
+    "WecomKfSecretValue",
+    "WecomKfToken",
+    "WecomKfEncodingAesKey",
+    "FastgptApiKey",
+    "FastgptLiteApiKey",
+}
 
 
 def transformed(partition: str, template: dict[str, Any], **parameters: str) -> dict[str, Any]:

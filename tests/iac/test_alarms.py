@@ -29,6 +29,12 @@ PUBLISHED = {
     ("Frontdesk", "Failed"): {"channel"},
     ("Frontdesk", "Fallback"): {"channel"},
     ("Frontdesk", "Misconfigured"): {"channel"},
+    ("Frontdesk", "StateUnread"): {"channel"},
+    ("Frontdesk", "AllowanceSpent"): {"channel"},
+    ("Frontdesk", "Undelivered"): {"channel"},
+    ("Frontdesk", "AccountUnreadable"): {"channel"},
+    ("Frontdesk", "HandoffUnanswered"): {"channel"},
+    ("Frontdesk", "TicketWebhookFailed"): {"channel"},
     ("Frontdesk", "Unopened"): {"channel"},
     ("Frontdesk", "RulesInvalid"): {"channel"},
     ("Frontdesk", "AuditBroken"): {"channel"},
@@ -37,9 +43,23 @@ PUBLISHED = {
 # What belongs to no channel: a metric has one dimension, so it is written with this one.
 SYSTEM = "system"
 OF_THE_SYSTEM = {"Unopened", "RulesInvalid", "AuditBroken", "Suspicious"}
+# Customer service counts by itself: an alarm has one dimension, so each channel that counts a metric has its own.
+CUSTOMER_SERVICE = "wecom_kf"
+ON_BOTH_CHANNELS = {"Failed", "Fallback", "Misconfigured", "StateUnread", "HandoffUnanswered", "TicketWebhookFailed"}
+# The application has one callback for both; a member of the company can be written to without limit and reads what
+# was sent; and the application has no accounts.
+ON_ONE_CHANNEL = {
+    "Rejected": CHANNEL,
+    "AllowanceSpent": CUSTOMER_SERVICE,
+    "Undelivered": CUSTOMER_SERVICE,
+    "AccountUnreadable": CUSTOMER_SERVICE,
+}
 FUNCTIONS = (
     "CallbackFunction",
+    "CollectorFunction",
     "ResponderFunction",
+    "TicketsFunction",
+    "SweepFunction",
     "ArchiverFunction",
     "ArchiverStreamFunction",
     "AuditorFunction",
@@ -66,12 +86,38 @@ def test_each_watches_a_resource_of_this_stack(alarms: dict[str, Any], resources
     for name, alarm in alarms.items():
         for dimension, value in dimensions(alarm).items():
             if dimension == "channel":
-                assert value == (SYSTEM if alarm["MetricName"] in OF_THE_SYSTEM else CHANNEL), name
+                assert value in {CHANNEL, CUSTOMER_SERVICE, SYSTEM}, name
             elif dimension == "Resource":
                 assert value == {"Fn::Sub": f"${{{dimensions(alarm)['FunctionName']['Ref']}}}:live"}, name
             else:
                 logical_id = value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0]
                 assert logical_id in resources, name
+
+
+def test_each_metric_of_ours_is_watched_once_on_each_channel_that_counts_it(alarms: dict[str, Any]) -> None:
+    watched = [
+        (alarm["MetricName"], dimensions(alarm)["channel"])
+        for alarm in alarms.values()
+        if alarm["Namespace"] == "Frontdesk"
+    ]
+    expected = {(metric, SYSTEM) for metric in OF_THE_SYSTEM} | set(ON_ONE_CHANNEL.items())
+    expected |= {(metric, channel) for metric in ON_BOTH_CHANNELS for channel in (CHANNEL, CUSTOMER_SERVICE)}
+    assert sorted(watched) == sorted(expected)
+
+
+def test_an_alarm_of_customer_service_says_so_in_its_name_and_is_as_strict_as_the_applications(
+    alarms: dict[str, Any],
+) -> None:
+    for name, alarm in alarms.items():
+        if alarm["Namespace"] == "Frontdesk":
+            assert name.startswith("Kf") == (dimensions(alarm)["channel"] == CUSTOMER_SERVICE), name
+            if name.startswith("Kf") and alarm["MetricName"] in ON_BOTH_CHANNELS:
+                differing = {"AlarmDescription", "Dimensions"}
+                own, applications = (
+                    {key: value for key, value in each.items() if key not in differing}
+                    for each in (alarm, alarms[name.removeprefix("Kf")])
+                )
+                assert own == applications, name
 
 
 def test_our_own_metrics_are_written_with_the_dimensions_the_alarms_name(
@@ -94,8 +140,10 @@ def test_our_own_metrics_are_written_with_the_dimensions_the_alarms_name(
 
 
 def test_every_metric_an_alarm_watches_is_emitted_somewhere(alarms: dict[str, Any]) -> None:
-    # What is read behind a function's back, as the rules are, is counted where it is composed.
-    places = [*(ROOT / "functions").glob("*/*.py"), ROOT / "layers" / "frontdesk" / "frontdesk" / "bootstrap.py"]
+    # What is read behind a function's back, as the rules are, is counted where it is composed; and what happens beside
+    # a message's result where it happens.
+    package = ROOT / "layers" / "frontdesk" / "frontdesk"
+    places = [*(ROOT / "functions").glob("*/*.py"), package / "bootstrap.py", *(package / "conversation").glob("*.py")]
     emitting = "\n".join(path.read_text(encoding="utf-8") for path in places)
     for alarm in alarms.values():
         if alarm["Namespace"] == "Frontdesk":
@@ -123,7 +171,7 @@ def test_every_page_of_an_alarm_has_its_alarm(alarms: dict[str, Any]) -> None:
 
 def test_silence_is_good_news_for_all_but_what_runs_by_the_clock(alarms: dict[str, Any]) -> None:
     breaching = {name for name, alarm in alarms.items() if alarm["TreatMissingData"] == "breaching"}
-    assert breaching == {"ArchiverSilentAlarm", "AuditorSilentAlarm", "ReviewerSilentAlarm"}
+    assert breaching == {"SweepSilentAlarm", "ArchiverSilentAlarm", "AuditorSilentAlarm", "ReviewerSilentAlarm"}
     assert all(alarm["TreatMissingData"] in {"breaching", "notBreaching"} for alarm in alarms.values())
 
 
@@ -147,6 +195,27 @@ def test_what_is_found_once_a_day_stays_in_sight_until_the_next_run(alarms: dict
     assert DAY_S < found["Period"] * found["EvaluationPeriods"] <= DAY_S + 4 * 3600
     assert found["DatapointsToAlarm"] == 1
     assert found["Threshold"] == 0
+
+
+@pytest.mark.parametrize("stem", ["Archiver", "Sweep"])
+def test_what_runs_each_minute_is_missed_after_ten(alarms: dict[str, Any], stem: str) -> None:
+    silent = alarms[f"{stem}SilentAlarm"]
+    assert silent["Period"] * silent["EvaluationPeriods"] == 600
+    assert (silent["Threshold"], silent["ComparisonOperator"]) == (1, "LessThanThreshold")
+
+
+@pytest.mark.parametrize("queue", ["Inbox", "Pulls"])
+def test_whoever_waits_in_a_queue_that_customers_wait_for_is_noticed(alarms: dict[str, Any], queue: str) -> None:
+    waiting = alarms[f"{queue}WaitingAlarm"]
+    assert dimensions(waiting) == {"QueueName": {"Fn::GetAtt": [queue, "QueueName"]}}
+    assert (waiting["MetricName"], waiting["Threshold"]) == ("ApproximateAgeOfOldestMessage", 120)
+
+
+def test_a_welcome_still_has_time_when_pulls_are_called_slow(alarms: dict[str, Any]) -> None:
+    """WeCom takes a welcome for 20 s after the customer came (developer docs, path 95122)."""
+    slow = alarms["CollectorSlowAlarm"]
+    assert slow["ExtendedStatistic"] == "p99"
+    assert slow["Threshold"] <= 20_000 / 2
 
 
 def test_every_table_is_watched(alarms: dict[str, Any], resources: dict[str, Any]) -> None:

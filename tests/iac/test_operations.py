@@ -86,6 +86,14 @@ class TestSettings:
         with pytest.raises(DeploymentError, match=r"WECOM_CORP_ID.*WECOM_SECRET.*FASTGPT_API_KEY"):
             parameters_from({}, TEMPLATE)
 
+    def test_business_hours_that_no_function_could_read_are_refused_before_anything_is_deployed(self) -> None:
+        settings = dict(choose_vendors({}, "http://127.0.0.1:8080").settings)
+        with pytest.raises(DeploymentError, match="BUSINESS_HOURS") as caught:
+            parameters_from({**settings, "BUSINESS_HOURS": "whenever we like"}, TEMPLATE)
+        assert "whenever" not in str(caught.value)
+        hours = "Mon-Fri 09:00-18:00; Sat 10:00-16:00"
+        assert parameters_from({**settings, "BUSINESS_HOURS": hours}, TEMPLATE)["BusinessHours"] == hours
+
     def test_parameters_travel_in_a_file_only_the_owner_can_read(self) -> None:
         with parameter_file({"WelcomeText": '您好 "朋友"'}) as address:
             file = Path(address.removeprefix("file://"))
@@ -113,6 +121,33 @@ class TestVendors:
         assert vendors.fastgpt_simulator() is None
         assert vendors.wecom_simulator() is not None
         assert vendors.settings["FASTGPT_BASE_URL"] == "https://fastgpt.example/api"
+
+    def test_the_simulated_wecom_has_colleagues_and_the_real_one_only_those_given(self) -> None:
+        assert choose_vendors({}, "http://127.0.0.1:8080").settings["HANDOFF_AGENTS"] == "zhou.min|he.yun"
+        given = choose_vendors({"HANDOFF_AGENTS": "lin.mei"}, "http://127.0.0.1:8080")
+        assert given.settings["HANDOFF_AGENTS"] == "lin.mei"
+        real = {
+            "WECOM_CORP_ID": "ww0123456789abcdef",
+            "WECOM_AGENT_ID": "1000002",
+            "WECOM_SECRET": "s" * 43,
+            "WECOM_TOKEN": "token",
+            "WECOM_ENCODING_AES_KEY": "a" * 42 + "A",
+        }
+        assert "HANDOFF_AGENTS" not in choose_vendors(real, "http://127.0.0.1:8080").settings
+
+    def test_the_simulated_fastgpt_is_told_of_the_light_application_that_was_invented(self) -> None:
+        vendors = choose_vendors({}, "http://127.0.0.1:8080")
+        simulator = vendors.fastgpt_simulator()
+        assert simulator is not None
+        assert simulator["lite_app_id"] == vendors.settings["FASTGPT_LITE_APP_ID"] != simulator["app_id"]
+        assert simulator["lite_api_key"] == vendors.settings["FASTGPT_LITE_API_KEY"] != simulator["api_key"]
+        assert parameters_from(vendors.settings, TEMPLATE)["FastgptLiteAppId"] == simulator["lite_app_id"]
+
+    def test_nothing_is_invented_for_customer_service(self) -> None:
+        settings = choose_vendors({}, "http://127.0.0.1:8080").settings
+        assert [name for name in settings if name.startswith("WECOM_KF_")] == []
+        parameters = parameters_from(settings, TEMPLATE)
+        assert {parameters[name] for name in ("WecomKfSecretValue", "WecomKfToken", "WecomKfEncodingAesKey")} == {""}
 
     def test_secrets_do_not_show_in_a_printed_form(self) -> None:
         vendors = choose_vendors({}, "http://127.0.0.1:8080")

@@ -10,13 +10,17 @@ import pytest
 from frontdesk import settings
 from frontdesk.errors import SettingsError
 from ops.deployment import ROOT, parameter_name, setting_name
+from tests.iac.conftest import GIVEN, SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "CallbackFunction": settings.CallbackSettings.read,
+    "CollectorFunction": settings.CollectorSettings.read,
     "ResponderFunction": settings.ResponderSettings.read,
+    "TicketsFunction": settings.TicketsSettings.read,
+    "SweepFunction": settings.SweeperSettings.read,
     "ArchiverFunction": settings.ArchiverSettings.read,
     "ArchiverStreamFunction": settings.ArchiverStreamSettings.read,
     "AuditorFunction": settings.AuditorSettings.read,
@@ -24,7 +28,6 @@ READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
 }
 # Read by telemetry in every function.
 EVERYWHERE = {"BUILD_ID", "POWERTOOLS_LOG_LEVEL"}
-SECRETS = {"WecomSecretValue", "WecomToken", "WecomEncodingAesKey", "FastgptApiKey"}
 
 
 class Asked(dict[str, str]):
@@ -47,6 +50,77 @@ def test_a_function_is_given_exactly_what_it_reads(resources: dict[str, Any], fu
     given = set(resources[function]["Properties"]["Environment"]["Variables"])
     # The Lambda runtime itself gives the region.
     assert asked.names - {"AWS_REGION"} == given - EVERYWHERE
+
+
+def environment(resources: dict[str, Any], function: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return what ``function`` is given in a stack with ``parameters``, and what the runtime adds."""
+
+    def value(given: Any) -> str:
+        if isinstance(given, str):
+            return given
+        if "Fn::GetAtt" in given:
+            return f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{given['Fn::GetAtt'][0]}"
+        if given["Ref"] in parameters:
+            return parameters[given["Ref"]]
+        is_queue = resources[given["Ref"]]["Type"] == "AWS::SQS::Queue"
+        return f"https://sqs.us-east-1.amazonaws.com/123456789012/{given['Ref']}" if is_queue else str(given["Ref"])
+
+    variables = resources[function]["Properties"]["Environment"]["Variables"]
+    return {"AWS_REGION": "us-east-1", **{name: value(given) for name, given in variables.items()}}
+
+
+@pytest.mark.parametrize("function", READERS)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"HandoffThreshold": "0"},
+        {"HandoffThreshold": "1.0000"},
+        {"HandoffTriggers": ""},
+        {"HandoffTriggers": "asked,rule"},
+        {"HandoffAgents": "zhou.min|he_yun-2@example"},
+        {"HandoffTimeoutSeconds": "30"},
+        {"KfHandoffTo": "queue"},
+        {"SatisfactionChannels": ""},
+        {"SatisfactionChannels": "wecom_app,wecom_kf"},
+        {"TicketWebhookUrl": "https://tickets.example:8443/frontdesk/new"},
+        {"FastgptLiteAppId": "fedcba9876543210fedcba98"},
+    ],
+    ids=str,
+)
+def test_every_function_starts_with_what_the_template_allows(
+    source: dict[str, Any], resources: dict[str, Any], function: str, changed: dict[str, str]
+) -> None:
+    for name, value in changed.items():
+        definition = source["Parameters"][name]
+        assert re.fullmatch(definition.get("AllowedPattern", ".*"), value)
+        assert value in definition.get("AllowedValues", [value])
+    defaults = {name: str(each["Default"]) for name, each in source["Parameters"].items() if "Default" in each}
+    READERS[function](environment(resources, function, {**defaults, **GIVEN, **changed}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HandoffThreshold", "1.5"),
+        ("HandoffThreshold", ".8"),
+        ("HandoffThreshold", "8e-1"),
+        ("HandoffTriggers", "asked, rule"),
+        ("HandoffTriggers", "sometimes"),
+        ("HandoffAgents", "zhou.min,he.yun"),
+        ("HandoffAgents", "zhou.min|"),
+        ("SatisfactionChannels", "wecom_bot"),
+        ("TicketWebhookUrl", "https://tickets.example/new?key=secret"),
+        ("TicketWebhookUrl", "tickets.example"),
+        ("FastgptLiteAppId", "lite"),
+        ("WecomKfToken", "a token"),
+        ("WecomKfEncodingAesKey", "short"),
+    ],
+)
+def test_what_a_function_would_stumble_over_is_refused_before_it_is_deployed(
+    source: dict[str, Any], name: str, value: str
+) -> None:
+    assert not re.fullmatch(source["Parameters"][name]["AllowedPattern"], value)
 
 
 @pytest.mark.parametrize("function", READERS)

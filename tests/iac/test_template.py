@@ -12,14 +12,17 @@ from cfnlint.api import ManualArgs, lint
 
 from frontdesk.protection.customer_keys import LONGEST_WORK_S
 from ops.deployment import ROOT
-from tests.iac.conftest import GIVEN, TEMPLATE, transformed
+from tests.iac.conftest import GIVEN, SECRETS, TEMPLATE, transformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FUNCTIONS = (
     "CallbackFunction",
+    "CollectorFunction",
     "ResponderFunction",
+    "TicketsFunction",
+    "SweepFunction",
     "ArchiverFunction",
     "ArchiverStreamFunction",
     "AuditorFunction",
@@ -27,7 +30,14 @@ FUNCTIONS = (
 )
 # SAM writes these, with the partition it was run for.
 SCHEDULE_ROLES = ("EveryMinuteRole", "DailyRole")
+STACK_NAME = 32  # characters
 LINTED_REGIONS = ["us-east-1", "ap-east-1", "cn-north-1", "cn-northwest-1"]
+# Each queue that is worked on, the function that does it, and where that function is told how often it may fail.
+QUEUES = {
+    "Inbox": ("ResponderFunction", "INBOX_MAX_RECEIVES"),
+    "Pulls": ("CollectorFunction", "PULLS_MAX_RECEIVES"),
+    "TicketQueue": ("TicketsFunction", "TICKETS_MAX_RECEIVES"),
+}
 # What keeps something, and what is to happen to it. Each "Delete" has its reason beside it in the template.
 STATEFUL = {
     "AWS::DynamoDB::Table",
@@ -37,9 +47,10 @@ STATEFUL = {
     "AWS::SQS::Queue",
     "AWS::SecretsManager::Secret",
 }
-MAY_GO_WITH_THE_STACK = {"AlarmKey", "FastgptSecret", "Inbox", "WecomSecret"}
+MAY_GO_WITH_THE_STACK = {"AlarmKey", "FastgptSecret", "Inbox", "Pulls", "TicketQueue", "TicketSecret", "WecomSecret"}
 # What may hold sealed words or their keys by the time a deployment that creates it is taken back.
-STAYS_WHATEVER_HAPPENS = {"Audit", "AuditBucket", "AuditSecret", "CustomerKeys", "KeyringSecret", "Reviews"}
+STAYS_WHATEVER_HAPPENS = {"Audit", "AuditBucket", "AuditSecret", "CustomerKeys", "KeyringSecret", "Reviews", "Tickets"}
+TABLES = {"Accounts", "Attendance", "Audit", "CustomerKeys", "Ledger", "Reviews", "Sessions", "Tickets"}
 # What could alter or remove a record of the audit. A put could overwrite one, too: see the template.
 CHANGES_AN_ITEM = {
     "dynamodb:UpdateItem",
@@ -54,17 +65,32 @@ RULES_RIGHTS = {
     ("RulesBucket", "s3:ListBucketVersions if StringLike s3:prefix rules/*"),
     ("RulesBucket", "s3:ListBucket"),
 }
+TAKE = "sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility"
+SHARE_TOKEN = ("Ledger", "dynamodb:GetItem dynamodb:UpdateItem if ForAllValues:StringLike dynamodb:LeadingKeys token#*")
 # Every right of every function; a new one is a decision.
 RIGHTS = {
     "CallbackRole": {
         ("CallbackLogs", "logs:CreateLogStream logs:PutLogEvents"),
-        ("Inbox", "sqs:SendMessage"),
+        ("Inbox Pulls", "sqs:SendMessage"),
         ("WecomSecret IdentitySecret KeyringSecret", "secretsmanager:GetSecretValue"),
         ("CustomerKeys", "dynamodb:GetItem if ForAllValues:StringEquals dynamodb:LeadingKeys #keyring"),
     },
+    "CollectorRole": {
+        ("CollectorLogs", "logs:CreateLogStream logs:PutLogEvents"),
+        ("Pulls", TAKE),
+        ("Inbox", "sqs:SendMessage"),
+        ("Accounts", "dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem"),
+        SHARE_TOKEN,
+        (
+            "CustomerKeys",
+            "dynamodb:GetItem dynamodb:PutItem if ForAllValues:StringEquals dynamodb:LeadingKeys #keyring",
+        ),
+        ("WecomSecret IdentitySecret KeyringSecret", "secretsmanager:GetSecretValue"),
+    },
     "ResponderRole": {
         ("ResponderLogs", "logs:CreateLogStream logs:PutLogEvents"),
-        ("Inbox", "sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility"),
+        ("Inbox", TAKE),
+        ("Inbox TicketQueue", "sqs:SendMessage"),
         ("Sessions", "dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:UpdateItem"),
         (
             "Ledger",
@@ -73,6 +99,8 @@ RIGHTS = {
                 "dynamodb:ConditionCheckItem"
             ),
         ),
+        ("Attendance", "dynamodb:GetItem dynamodb:PutItem dynamodb:DeleteItem"),
+        ("Tickets", "dynamodb:GetItem dynamodb:PutItem"),
         ("CustomerKeys", "dynamodb:GetItem dynamodb:PutItem"),
         ("Audit", "dynamodb:Query dynamodb:PutItem"),
         (
@@ -85,10 +113,27 @@ RIGHTS = {
         *RULES_RIGHTS,
         ("WecomSecret FastgptSecret KeyringSecret", "secretsmanager:GetSecretValue"),
     },
+    "TicketsRole": {
+        ("TicketsLogs", "logs:CreateLogStream logs:PutLogEvents"),
+        ("TicketQueue", TAKE),
+        ("Inbox", "sqs:SendMessage"),
+        ("Tickets", "dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem"),
+        SHARE_TOKEN,
+        ("CustomerKeys", "dynamodb:GetItem dynamodb:PutItem"),
+        ("WecomSecret KeyringSecret TicketSecret", "secretsmanager:GetSecretValue"),
+    },
+    "SweepRole": {
+        ("SweepLogs", "logs:CreateLogStream logs:PutLogEvents"),
+        ("Accounts", "dynamodb:Scan"),
+        ("${Attendance.Arn}/index/due ${Tickets.Arn}/index/offer", "dynamodb:Query"),
+        ("Inbox Pulls TicketQueue", "sqs:SendMessage"),
+    },
+    "SweepFunctionEveryMinuteRole": {("SweepFunctionAliaslive", "lambda:InvokeFunction")},
     "ArchiverRole": {
         ("ArchiverLogs", "logs:CreateLogStream logs:PutLogEvents"),
         ("${Sessions.Arn}/index/idle", "dynamodb:Query"),
         ("Sessions", "dynamodb:UpdateItem"),
+        ("Inbox", "sqs:SendMessage"),
         ("${ArchiveBucket.Arn}/sessions/*", "s3:PutObject s3:GetObject"),
     },
     "ArchiverStreamRole": {
@@ -124,32 +169,69 @@ RIGHTS = {
 }
 
 
-def longest(value: Any, parameters: dict[str, Any]) -> int:
-    """Return how many bytes the value of a variable may have, in a stack whose name has up to 32 characters."""
+def environment_bytes(resources: dict[str, Any], parameters: dict[str, Any], function: str) -> int:
+    """Return how large a function's environment may be, in a stack whose name has up to 32 characters.
+
+    What Lambda measures is the variables as one JSON object: when it refuses an environment, it quotes that text.
+    """
+    variables = resources[function]["Properties"]["Environment"]["Variables"]
+    sizes = [len(name) + longest(value, resources, parameters) for name, value in variables.items()]
+    return sum(sizes) + len('"":"",') * len(sizes) + 1
+
+
+def longest(value: Any, resources: dict[str, Any], parameters: dict[str, Any]) -> int:
+    """Return how many bytes the value of a variable may have."""
     if isinstance(value, str):
         return len(value)
     if "Fn::GetAtt" in value:  # a secret's ARN, in the longest of partitions and regions
-        arn = "arn:aws-cn:secretsmanager:ap-southeast-1:123456789012:secret:-abcdefghijkl-abcdef"
+        arn = "arn:aws-cn:secretsmanager:cn-northwest-1:123456789012:secret:-abcdefghijkl-abcdef"
         return len(arn) + len(value["Fn::GetAtt"][0])
-    if value["Ref"] in parameters:
-        return longest_of(value["Ref"], parameters[value["Ref"]])
-    # A queue's address has up to 100 characters; a name that CloudFormation makes of the stack's up to 64.
-    return 100 if value["Ref"] == "Inbox" else 64
+    name = value["Ref"]
+    if name in parameters:
+        return longest_of(name, parameters[name])
+    if resources[name]["Type"] == "AWS::SQS::Queue":
+        own = resources[name]["Properties"]["QueueName"]["Fn::Sub"].removeprefix("${AWS::StackName}")
+        return len("https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/") + STACK_NAME + len(own)
+    # What CloudFormation makes of the names of the stack and of the resource.
+    return STACK_NAME + len(f"-{name}-1A2B3C4D5E6F7")
 
 
 def longest_of(name: str, parameter: dict[str, Any]) -> int:
     """Return how many bytes the value of a parameter may have; of an address, what one may count on: 100."""
+    pattern = parameter.get("AllowedPattern", "")
     if "MaxLength" in parameter:
-        return int(parameter["MaxLength"]) * 4  # a character takes up to four bytes
+        # Without a pattern that says otherwise a character takes up to four bytes.
+        return int(parameter["MaxLength"]) * (1 if ascii_alone(pattern) else 4)
     if "MaxValue" in parameter:
         return len(str(parameter["MaxValue"]))
     if "AllowedValues" in parameter:
         return max(map(len, parameter["AllowedValues"]))
-    counted = re.findall(r"(\d+)\}", parameter.get("AllowedPattern", ""))
+    counted = re.findall(r"(\d+)\}", pattern)
     if counted:  # an id: the longest that its pattern lets through, with the two letters before it
         return int(counted[-1]) + 2
     assert "Base" in name, name
     return 100
+
+
+def ascii_alone(pattern: str) -> bool:
+    """Tell whether what fits ``pattern`` is ASCII: every character is named, as itself or in a set or a range."""
+    sets = re.sub(r"\[[^]]*\]", "", pattern)
+    return pattern.isascii() and pattern != "" and not re.search(r"\[\^|\\[DSWdsw]", pattern) and "." not in sets
+
+
+def evaluated(node: Any, parameters: dict[str, str]) -> Any:
+    """Return the value of an expression of the template's rules."""
+    if not isinstance(node, dict):
+        return node
+    ((function, given),) = node.items()
+    if function == "Ref":
+        return parameters[given]
+    values = [evaluated(each, parameters) for each in given]
+    if function == "Fn::Equals":
+        return values[0] == values[1]
+    if function == "Fn::Not":
+        return not values[0]
+    return {"Fn::And": all, "Fn::Or": any}[function](values)
 
 
 def of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -235,37 +317,52 @@ class TestLint:
         assert hosts == stream_filter
 
 
-class TestInbox:
-    def test_it_is_a_queue_in_high_throughput_mode_that_deduplicates_by_given_ids(
-        self, resources: dict[str, Any]
+class TestQueues:
+    @pytest.mark.parametrize("queue", QUEUES)
+    def test_each_is_in_high_throughput_mode_and_deduplicates_by_given_ids(
+        self, resources: dict[str, Any], queue: str
     ) -> None:
-        inbox = resources["Inbox"]["Properties"]
-        assert inbox["FifoQueue"] is True
-        assert inbox["DeduplicationScope"] == "messageGroup"
-        assert inbox["FifoThroughputLimit"] == "perMessageGroupId"
-        assert inbox["ContentBasedDeduplication"] is False
+        properties = resources[queue]["Properties"]
+        assert properties["FifoQueue"] is True
+        assert properties["DeduplicationScope"] == "messageGroup"
+        assert properties["FifoThroughputLimit"] == "perMessageGroupId"
+        assert properties["ContentBasedDeduplication"] is False
 
-    def test_it_hides_a_message_for_six_times_the_responders_time(self, resources: dict[str, Any]) -> None:
-        timeout = resources["ResponderFunction"]["Properties"]["Timeout"]
-        assert resources["Inbox"]["Properties"]["VisibilityTimeout"] >= 6 * timeout
+    @pytest.mark.parametrize("queue", QUEUES)
+    def test_each_hides_a_message_for_six_times_its_functions_time(self, resources: dict[str, Any], queue: str) -> None:
+        timeout = resources[QUEUES[queue][0]]["Properties"]["Timeout"]
+        assert resources[queue]["Properties"]["VisibilityTimeout"] >= 6 * timeout
 
-    def test_five_failures_make_a_dead_letter_and_the_responder_knows_the_number(
-        self, resources: dict[str, Any]
+    @pytest.mark.parametrize("queue", QUEUES)
+    def test_five_failures_make_a_dead_letter_and_its_function_knows_the_number(
+        self, resources: dict[str, Any], queue: str
     ) -> None:
-        redrive = resources["Inbox"]["Properties"]["RedrivePolicy"]
-        variables = resources["ResponderFunction"]["Properties"]["Environment"]["Variables"]
+        function, told = QUEUES[queue]
+        redrive = resources[queue]["Properties"]["RedrivePolicy"]
+        variables = resources[function]["Properties"]["Environment"]["Variables"]
         assert redrive["maxReceiveCount"] == 5
-        assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["InboxDeadLetters", "Arn"]}
-        assert seconds(variables["INBOX_MAX_RECEIVES"]) == redrive["maxReceiveCount"]
+        assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{queue}DeadLetters", "Arn"]}
+        assert seconds(variables[told]) == redrive["maxReceiveCount"]
 
-    def test_dead_letters_outlive_the_inbox_and_come_from_it_alone(self, resources: dict[str, Any]) -> None:
-        letters = resources["InboxDeadLetters"]["Properties"]
+    @pytest.mark.parametrize("queue", QUEUES)
+    def test_dead_letters_outlive_their_queue_and_come_from_it_alone(
+        self, resources: dict[str, Any], queue: str
+    ) -> None:
+        letters = resources[f"{queue}DeadLetters"]["Properties"]
         assert letters["FifoQueue"] is True
         assert letters["MessageRetentionPeriod"] == 14 * 86_400
-        assert letters["MessageRetentionPeriod"] > resources["Inbox"]["Properties"]["MessageRetentionPeriod"]
+        assert letters["MessageRetentionPeriod"] > resources[queue]["Properties"]["MessageRetentionPeriod"]
         (source,) = letters["RedriveAllowPolicy"]["sourceQueueArns"]
         assert letters["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
-        assert source["Fn::Sub"].endswith(resources["Inbox"]["Properties"]["QueueName"]["Fn::Sub"])
+        assert source["Fn::Sub"].endswith(":" + resources[queue]["Properties"]["QueueName"]["Fn::Sub"])
+
+    def test_the_fixed_names_are_the_stacks_and_differ(self, resources: dict[str, Any]) -> None:
+        queues = of_type(resources, "AWS::SQS::Queue")
+        names = {name: each["Properties"].get("QueueName") for name, each in queues.items()}
+        fixed = {name: given["Fn::Sub"] for name, given in names.items() if given}
+        assert set(fixed) == set(QUEUES)
+        assert len(set(fixed.values())) == len(fixed)
+        assert all(re.fullmatch(r"\$\{AWS::StackName\}-[a-z]+\.fifo", given) for given in fixed.values())
 
     def test_every_queue_is_encrypted_and_takes_tls_only(self, resources: dict[str, Any]) -> None:
         queues = of_type(resources, "AWS::SQS::Queue")
@@ -275,19 +372,33 @@ class TestInbox:
             (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
             assert statement["Effect"] == "Deny"
             assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-            guarded |= {queue["Ref"] for queue in policy["Properties"]["Queues"]}
+            assert policy["Properties"]["Queues"] == [{"Ref": named(statement["Resource"])}]
+            guarded.add(named(statement["Resource"]))
         assert guarded == set(queues)
 
-    def test_the_responder_takes_batches_and_reports_each_failure_by_itself(self, resources: dict[str, Any]) -> None:
-        mapping = event_sources(resources)["ResponderFunctionInboxMessages"]
+    @pytest.mark.parametrize("queue", QUEUES)
+    def test_each_is_taken_in_batches_by_one_function_that_reports_each_failure_by_itself(
+        self, resources: dict[str, Any], queue: str
+    ) -> None:
+        source = {"Fn::GetAtt": [queue, "Arn"]}
+        (mapping,) = [each for each in event_sources(resources).values() if each["EventSourceArn"] == source]
+        assert mapping["FunctionName"] == {"Ref": f"{QUEUES[queue][0]}Aliaslive"}
         assert mapping["BatchSize"] == 10
         assert "MaximumBatchingWindowInSeconds" not in mapping  # a FIFO queue has none
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-        assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "ResponderConcurrency"}}
+
+    def test_each_function_has_a_most_that_run_at_the_same_time(self, resources: dict[str, Any]) -> None:
+        mappings = event_sources(resources)
+        most = {name: each["ScalingConfig"] for name, each in mappings.items() if "ScalingConfig" in each}
+        assert most == {
+            "ResponderFunctionInboxMessages": {"MaximumConcurrency": {"Ref": "ResponderConcurrency"}},
+            "CollectorFunctionNews": {"MaximumConcurrency": 10},
+            "TicketsFunctionRequests": {"MaximumConcurrency": 5},
+        }
 
 
 class TestFunctions:
-    def test_there_are_six(self, resources: dict[str, Any]) -> None:
+    def test_there_are_nine(self, resources: dict[str, Any]) -> None:
         assert set(of_type(resources, "AWS::Lambda::Function")) == set(FUNCTIONS)
 
     @pytest.mark.parametrize("function", FUNCTIONS)
@@ -336,20 +447,47 @@ class TestFunctions:
         permissions = of_type(resources, "AWS::Lambda::Permission").values()
         targets += [permission["Properties"]["FunctionName"] for permission in permissions]
         targets += listed(resources["CallbackIntegration"]["Properties"]["IntegrationUri"]["Fn::Sub"][1]["Alias"])
-        assert len(targets) == 7
+        assert len(targets) == 10
         assert all(target["Ref"].endswith("FunctionAliaslive") for target in targets)
 
-    def test_texts_of_full_length_fit_into_an_environment(self, template: dict[str, Any]) -> None:
-        variables = template["Resources"]["ResponderFunction"]["Properties"]["Environment"]["Variables"]
-        sizes = {name: len(name) + longest(value, template["Parameters"]) for name, value in variables.items()}
-        assert sum(sizes.values()) <= 4096
+    @pytest.mark.parametrize("function", FUNCTIONS)
+    def test_the_longest_values_allowed_fit_into_an_environment(self, template: dict[str, Any], function: str) -> None:
+        assert environment_bytes(template["Resources"], template["Parameters"], function) <= 4096
+
+    def test_a_bound_in_characters_is_counted_in_bytes(self) -> None:
+        assert longest_of("A", {"MaxLength": 10}) == 40
+        assert longest_of("A", {"MaxLength": 10, "AllowedPattern": "^[^,]*$"}) == 40
+        assert longest_of("A", {"MaxLength": 10, "AllowedPattern": "^.*$"}) == 40
+        assert longest_of("A", {"MaxLength": 10, "AllowedPattern": r"^\S*$"}) == 40
+        assert longest_of("A", {"MaxLength": 10, "AllowedPattern": r"^$|^[a-z.@-]{1,5}(\|[a-z]+)*$"}) == 10
 
     def test_who_reads_is_updated_before_who_writes(self, resources: dict[str, Any]) -> None:
         """A reader of the previous release cannot read what a new writer wrote."""
-        assert "ResponderFunctionAliaslive" in waits_for(resources, "CallbackFunctionAliaslive")
-        before_the_responder = waits_for(resources, "ResponderFunctionAliaslive")
-        assert {"ArchiverFunctionAliaslive", "ArchiverStreamFunctionAliaslive"} <= before_the_responder
-        assert "CallbackFunction" not in before_the_responder
+        before = {name: waits_for(resources, f"{name}Aliaslive") for name in FUNCTIONS}
+        for writer, readers in {
+            "ResponderFunction": {"ArchiverStreamFunction"},
+            "CollectorFunction": {"ResponderFunction"},
+            "TicketsFunction": {"ResponderFunction"},
+            "ArchiverFunction": {"ResponderFunction"},
+            "CallbackFunction": {"ResponderFunction", "CollectorFunction"},
+            "SweepFunction": {"ResponderFunction", "CollectorFunction", "TicketsFunction"},
+        }.items():
+            assert {f"{reader}Aliaslive" for reader in readers} <= before[writer], writer
+
+    def test_whoever_writes_to_a_queue_waits_for_who_reads_it_but_for_the_ring_that_is_cut_once(
+        self, resources: dict[str, Any]
+    ) -> None:
+        """The responder opens tickets, and is told of them: a ticket can wait in its queue, a customer cannot."""
+        late = set()
+        for writer in FUNCTIONS:
+            role = resources[f"{writer.removesuffix('Function')}Role"]
+            for statement in statements_of(role):
+                if statement["Action"] == "sqs:SendMessage":
+                    for queue in set(named(statement["Resource"]).split()) & set(QUEUES):
+                        reader = QUEUES[queue][0]
+                        if writer != reader and f"{reader}Aliaslive" not in waits_for(resources, f"{writer}Aliaslive"):
+                            late.add((writer, reader))
+        assert late == {("ResponderFunction", "TicketsFunction")}
 
 
 class TestApi:
@@ -377,7 +515,7 @@ class TestApi:
 
 
 class TestStorage:
-    @pytest.mark.parametrize("table", ["Sessions", "Ledger", "Audit"])
+    @pytest.mark.parametrize("table", ["Sessions", "Ledger", "Attendance", "Tickets", "Audit"])
     def test_tables_forget_by_themselves(self, resources: dict[str, Any], table: str) -> None:
         properties = resources[table]["Properties"]
         assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
@@ -385,52 +523,89 @@ class TestStorage:
     def test_keys_and_decisions_do_not_expire(self, resources: dict[str, Any]) -> None:
         lasting = {name for name, each in of_type(resources, "AWS::DynamoDB::Table").items()
                    if "TimeToLiveSpecification" not in each["Properties"]}  # fmt: skip
-        assert lasting == {"CustomerKeys", "Reviews"}
+        assert lasting == {"Accounts", "CustomerKeys", "Reviews"}
 
-    @pytest.mark.parametrize("table", ["Sessions", "Ledger", "CustomerKeys", "Audit", "Reviews"])
-    def test_tables_are_encrypted_and_can_be_restored(self, resources: dict[str, Any], table: str) -> None:
-        properties = resources[table]["Properties"]
-        assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
-        assert properties["SSESpecification"] == {"SSEEnabled": True}
-        assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    def test_tables_are_encrypted_and_can_be_restored(self, resources: dict[str, Any]) -> None:
+        tables = of_type(resources, "AWS::DynamoDB::Table")
+        assert set(tables) == TABLES
+        for name, table in tables.items():
+            properties = table["Properties"]
+            assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True, name
+            assert properties["SSESpecification"] == {"SSEEnabled": True}, name
+            assert properties["BillingMode"] == "PAY_PER_REQUEST", name
 
     def test_a_destroyed_key_comes_back_from_no_backup_older_than_a_day(self, resources: dict[str, Any]) -> None:
         recovery = resources["CustomerKeys"]["Properties"]["PointInTimeRecoverySpecification"]
         assert recovery["RecoveryPeriodInDays"] == 1
 
-    @pytest.mark.parametrize("table", ["CustomerKeys", "Audit", "Reviews"])
+    @pytest.mark.parametrize("table", ["CustomerKeys", "Tickets", "Audit", "Reviews"])
     def test_what_must_not_be_lost_cannot_be_deleted_in_passing(self, resources: dict[str, Any], table: str) -> None:
         """Such a table says Retain: taking back its creation would stop at the protection."""
         assert resources[table]["Properties"]["DeletionProtectionEnabled"] is True
         assert resources[table]["DeletionPolicy"] == "Retain"
 
     @pytest.mark.parametrize(
-        ("table", "keys", "index", "of_index"),
+        ("table", "keys", "index"),
         [
-            ("CustomerKeys", ["conversation"], None, []),
-            ("Audit", ["conversation", "seq"], "day", ["day_shard", "at_ms"]),
-            ("Reviews", ["conversation", "seq"], "state", ["state", "found_at"]),
+            ("CustomerKeys", ["conversation"], {}),
+            ("Accounts", ["account"], {}),
+            (
+                "Attendance",
+                ["conversation"],
+                {
+                    "IndexName": "due",
+                    "KeySchema": ["due_shard", "due_at"],
+                    "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["channel"]},
+                },
+            ),
+            (
+                "Tickets",
+                ["number"],
+                {
+                    "IndexName": "offer",
+                    "KeySchema": ["offer_shard", "offer_at"],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                },
+            ),
+            (
+                "Audit",
+                ["conversation", "seq"],
+                {"IndexName": "day", "KeySchema": ["day_shard", "at_ms"], "Projection": {"ProjectionType": "ALL"}},
+            ),
+            (
+                "Reviews",
+                ["conversation", "seq"],
+                {"IndexName": "state", "KeySchema": ["state", "found_at"], "Projection": {"ProjectionType": "ALL"}},
+            ),
         ],
     )
     def test_tables_have_the_keys_that_the_code_asks_for(
-        self, resources: dict[str, Any], table: str, keys: list[str], index: str | None, of_index: list[str]
+        self, resources: dict[str, Any], table: str, keys: list[str], index: dict[str, Any]
     ) -> None:
         properties = resources[table]["Properties"]
-        types = {each["AttributeName"]: each["AttributeType"] for each in properties["AttributeDefinitions"]}
         assert [key["AttributeName"] for key in properties["KeySchema"]] == keys
-        indexes = {each["IndexName"]: each for each in properties.get("GlobalSecondaryIndexes", [])}
-        assert list(indexes) == ([index] if index else [])
-        if index:
-            assert [key["AttributeName"] for key in indexes[index]["KeySchema"]] == of_index
-            assert indexes[index]["Projection"] == {"ProjectionType": "ALL"}
-        numbers = {"seq", "at_ms", "found_at"}
-        assert types == {name: "N" if name in numbers else "S" for name in [*keys, *of_index]}
+        indexes = [
+            {**each, "KeySchema": [key["AttributeName"] for key in each["KeySchema"]]}
+            for each in properties.get("GlobalSecondaryIndexes", [])
+        ]
+        assert indexes == ([index] if index else [])
+        types = {each["AttributeName"]: each["AttributeType"] for each in properties["AttributeDefinitions"]}
+        numbers = {"seq", "at_ms", "found_at", "due_at", "offer_at"}
+        named = [*keys, *index.get("KeySchema", [])]
+        assert types == {name: "N" if name in numbers else "S" for name in named}
 
     def test_both_readers_of_a_day_know_the_index(self, resources: dict[str, Any]) -> None:
         (index,) = resources["Audit"]["Properties"]["GlobalSecondaryIndexes"]
         for function in ("AuditorFunction", "ReviewerFunction"):
             variables = resources[function]["Properties"]["Environment"]["Variables"]
             assert variables["AUDIT_DAY_INDEX"] == index["IndexName"]
+
+    @pytest.mark.parametrize(
+        ("table", "told"), [("Attendance", "ATTENDANCE_DUE_INDEX"), ("Tickets", "TICKETS_OFFER_INDEX")]
+    )
+    def test_the_sweep_knows_the_indexes_of_what_is_due(self, resources: dict[str, Any], table: str, told: str) -> None:
+        (index,) = resources[table]["Properties"]["GlobalSecondaryIndexes"]
+        assert resources["SweepFunction"]["Properties"]["Environment"]["Variables"][told] == index["IndexName"]
 
     def test_sessions_have_a_stream_of_old_images_and_an_index_of_the_idle(self, resources: dict[str, Any]) -> None:
         properties = resources["Sessions"]["Properties"]
@@ -509,14 +684,17 @@ class TestStorage:
         assert kept | going | staying == set(policies)
 
 
-class TestArchiver:
-    def test_it_starts_every_minute_and_ends_before_the_next(self, resources: dict[str, Any]) -> None:
-        schedule = resources["ArchiverFunctionEveryMinute"]["Properties"]
+class TestEachMinute:
+    @pytest.mark.parametrize("function", ["ArchiverFunction", "SweepFunction"])
+    def test_each_starts_every_minute_and_ends_before_the_next(self, resources: dict[str, Any], function: str) -> None:
+        schedule = resources[f"{function}EveryMinute"]["Properties"]
         assert schedule["ScheduleExpression"] == "rate(1 minute)"
         assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
-        assert resources["ArchiverFunction"]["Properties"]["Timeout"] < 60
-        assert resources["ArchiverFunctionEventInvokeConfig"]["Properties"]["MaximumRetryAttempts"] == 0
+        assert resources[function]["Properties"]["Timeout"] < 60
+        assert resources[f"{function}EventInvokeConfig"]["Properties"]["MaximumRetryAttempts"] == 0
 
+
+class TestArchiver:
     def test_the_stream_hands_over_only_what_time_to_live_removed(self, resources: dict[str, Any]) -> None:
         mapping = event_sources(resources)["ArchiverStreamFunctionRemovedSessions"]
         (only,) = mapping["FilterCriteria"]["Filters"]
@@ -600,12 +778,13 @@ class TestSecrets:
             "GenerateStringKey": "SM2_PRIVATE_KEY",
             "PasswordLength": 64,
         }
-        assert resources["IdentitySecret"]["Properties"]["GenerateSecretString"] == {
-            "SecretStringTemplate": "{}",
-            "GenerateStringKey": "CONVERSATION_KEY",
-            "PasswordLength": 64,
-            "ExcludePunctuation": True,
-        }
+        for secret, key in (("IdentitySecret", "CONVERSATION_KEY"), ("TicketSecret", "TICKET_WEBHOOK_SECRET")):
+            assert resources[secret]["Properties"]["GenerateSecretString"] == {
+                "SecretStringTemplate": "{}",
+                "GenerateStringKey": key,
+                "PasswordLength": 64,
+                "ExcludePunctuation": True,
+            }
 
 
 class TestRights:
@@ -642,7 +821,23 @@ class TestRights:
             for name, role in of_type(resources, "AWS::IAM::Role").items()
             if any("KeyringSecret" in named(statement["Resource"]) for statement in statements_of(role))
         }
-        assert holders == {"CallbackRole", "ResponderRole", "ReviewerRole"}
+        assert holders == {"CallbackRole", "CollectorRole", "ResponderRole", "TicketsRole", "ReviewerRole"}
+
+    def test_the_sweep_and_the_archivers_read_no_secret(self, resources: dict[str, Any]) -> None:
+        for stem in ("Sweep", "Archiver", "ArchiverStream"):
+            actions = {a for s in statements_of(resources[f"{stem}Role"]) for a in listed(s["Action"])}
+            assert not any(action.startswith("secretsmanager:") for action in actions), stem
+            variables = resources[f"{stem}Function"]["Properties"]["Environment"]["Variables"]
+            assert not any(name.endswith("_SECRET_ARN") for name in variables), stem
+
+    def test_only_a_table_of_a_handful_of_items_is_ever_scanned(self, resources: dict[str, Any]) -> None:
+        scanned = {
+            named(statement["Resource"])
+            for role in of_type(resources, "AWS::IAM::Role").values()
+            for statement in statements_of(role)
+            if "dynamodb:Scan" in listed(statement["Action"])
+        }
+        assert scanned == {"Accounts"}
 
     def test_only_the_keys_own_policy_speaks_of_everything(self, resources: dict[str, Any]) -> None:
         """In a key's policy "*" is that key. Elsewhere it stands in refusals only."""
@@ -654,7 +849,7 @@ class TestRights:
 
     def test_secrets_come_in_unseen_and_go_to_secrets_manager_alone(self, template: dict[str, Any]) -> None:
         hidden = {name for name, each in template["Parameters"].items() if each.get("NoEcho")}
-        assert hidden == {"WecomSecretValue", "WecomToken", "WecomEncodingAesKey", "FastgptApiKey"}
+        assert hidden == SECRETS
         others = {name: each for name, each in template["Resources"].items() if "SecretsManager" not in each["Type"]}
         mentioned = json.dumps([others, template["Outputs"]])
         assert [name for name in hidden if f'"{name}"' in mentioned or f"${{{name}}}" in mentioned] == []
@@ -663,13 +858,37 @@ class TestRights:
     def test_a_secret_is_json_whatever_the_values_allowed(self, template: dict[str, Any], secret: str) -> None:
         text = template["Resources"][secret]["Properties"]["SecretString"]["Fn::Sub"]
         for name in re.findall(r"\$\{(\w+)\}", text):
-            pattern = template["Parameters"][name]["AllowedPattern"]
-            allowed = "".join(
-                chr(code) for code in range(1, 127) if re.search(pattern.replace("^", "").split("{")[0], chr(code))
-            )
+            one = template["Parameters"][name]["AllowedPattern"].removeprefix("^$|").removeprefix("^").split("{")[0]
+            allowed = "".join(chr(code) for code in range(1, 127) if re.fullmatch(one, chr(code)))
+            assert allowed
             assert not set(allowed) & set('"\\\n')
             text = text.replace(f"${{{name}}}", allowed)
         assert all(json.loads(text).values())
+
+    def test_what_customer_service_has_of_its_own_and_the_light_application_may_be_left_out(
+        self, template: dict[str, Any]
+    ) -> None:
+        optional = {name for name, each in template["Parameters"].items() if each.get("NoEcho") and "Default" in each}
+        assert optional == {"WecomKfSecretValue", "WecomKfToken", "WecomKfEncodingAesKey", "FastgptLiteApiKey"}
+        others = {"FastgptLiteAppId", "HandoffAgents", "HandoffTriggers", "SatisfactionChannels", "TicketWebhookUrl"}
+        for name in optional | others:
+            assert re.fullmatch(template["Parameters"][name]["AllowedPattern"], ""), name
+
+    @pytest.mark.parametrize(
+        ("rule", "first", "second"),
+        [
+            ("KfCallbackIsWhole", "WecomKfToken", "WecomKfEncodingAesKey"),
+            ("LightApplicationIsWhole", "FastgptLiteAppId", "FastgptLiteApiKey"),
+        ],
+    )
+    def test_half_of_a_pair_is_refused_before_anything_is_deployed(
+        self, template: dict[str, Any], rule: str, first: str, second: str
+    ) -> None:
+        (assertion,) = template["Rules"][rule]["Assertions"]
+        for one in ("", "value"):
+            for other in ("", "value"):
+                holds = evaluated(assertion["Assert"], {first: one, second: other})
+                assert holds == (bool(one) == bool(other)), (one, other)
 
     def test_every_secret_of_a_vendor_has_a_pattern(self, template: dict[str, Any]) -> None:
         assert all("AllowedPattern" in p for p in template["Parameters"].values() if p.get("NoEcho"))
@@ -679,7 +898,8 @@ def test_the_documented_resources_have_their_documented_names(source: dict[str, 
     names = {"HttpApi", "Inbox", "InboxDeadLetters", "Sessions", "Ledger", "ArchiveBucket", "AlarmTopic", *FUNCTIONS}
     names |= {"WecomSecret", "FastgptSecret", "IdentitySecret", "DependenciesLayer", "FrontdeskLayer"}
     names |= {"KeyringSecret", "AuditSecret", "CustomerKeys", "Audit", "Reviews", "AuditBucket", "RulesBucket"}
-    names |= {"AuditorRole", "ReviewerRole"}
+    names |= {"AuditorRole", "ReviewerRole", "Pulls", "PullsDeadLetters", "TicketQueue", "TicketQueueDeadLetters"}
+    names |= {"Accounts", "Attendance", "Tickets", "TicketSecret"}
     assert names <= set(source["Resources"])
     assert (ROOT / "samconfig.toml").is_file()
 

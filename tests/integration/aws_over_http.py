@@ -57,6 +57,8 @@ _NAMED = {
     "broken": (500, "InternalServerError", 500, "InternalError"),
 }
 FAULTS = (*_NAMED, "dropped", "garbage")
+IN_PART = "in part"
+"""Only for SendMessageBatch: the call succeeds, and none of its entries does."""
 
 
 @dataclass
@@ -70,6 +72,15 @@ class AwsOverHttp:
 
     def fault_for(self, call: AwsCall) -> Fault | None:
         return next((fault for fault in self.faults if fault.hits(call)), None)
+
+
+def _refusal_in_part(call: AwsCall, quoted: str) -> tuple[int, dict[str, str], bytes]:
+    text = f"{quoted} {call.body.decode(errors='replace')}"
+    failed = [
+        {"Id": entry["Id"], "Code": "InternalError", "Message": text, "SenderFault": False}
+        for entry in json.loads(call.body)["Entries"]
+    ]
+    return 200, {"content-type": "application/x-amz-json-1.0"}, json.dumps({"Failed": failed}).encode()
 
 
 def _refusal(fault: Fault, call: AwsCall, quoted: str) -> tuple[int, dict[str, str], bytes]:
@@ -108,6 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault and fault.kind == "garbage":
             status, headers, answer = 200, {}, self.aws.quoted.encode()
+        elif fault and fault.kind == IN_PART:
+            status, headers, answer = _refusal_in_part(call, self.aws.quoted)
         elif fault:
             status, headers, answer = _refusal(fault, call, self.aws.quoted)
         else:

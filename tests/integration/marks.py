@@ -28,6 +28,7 @@ class Sort(StrEnum):
 
     SECRET = "secret"
     USER_ID = "user id"
+    STAFF = "staff"  # the user id of a person of the company
     PERSONAL = "personal"  # what identifies somebody outside of WeCom: a phone, a card, an address …
     WORDS = "words"
 
@@ -106,15 +107,26 @@ def look(place: str, data: bytes | str, marks: Iterable[Mark]) -> list[Find]:
 WECOM_SECRET = "wcMarkedSecret-7Qz0vXr2LkP9tYb4Nf6Hs8Jd1Ga3Uw5E"
 WECOM_TOKEN = "MarkedTokenQ7z0vXr2LkP9tYb4"
 ENCODING_AES_KEY = "ji2uWbaq7BQvZcFUiRMGt5PFfTlyMHdAdbXBRXPqZzU"
+KF_SECRET = "kfMarkedSecret-3Tn8Wc5Xe1Rj6Mb0Vz9Lq4Hs7Gd2Pf"
+KF_TOKEN = "MarkedKfTokenH4s8Dk2Wm6Qx1Zb"
+KF_ENCODING_AES_KEY = "Yb7TqLw2ZkR9vXc4NmH8sJd1Ga3Uf5EoPi6Kt0WxQzM"
 FASTGPT_KEY = "fastgpt-MarkedKeyR8w1yUs3MjQ0uZc5Og7It9Ke2Hb4Vx6F"
+FASTGPT_LITE_KEY = "fastgpt-MarkedLiteN5d8Ks2Ym7Wp1Bq4Xc9Lv6Jr3Tg0Hz"
+TICKET_SECRET = "marked-webhook-secret-6b1e9d4f8a2c7053e6d1b9f4"
 CONVERSATION_KEY = "marked-conversation-key-4f9d2c7b1e8a6053d9f2"
 KEYRING = {"k1": "9c3e5b7a1d2f4068b6a4c2e0f1d3b597", "k2": "4d8f1a6c3b5e7092e4c6a8f0b2d41739"}
 AWS_SECRET_KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # the one that every test has
 SM2_KEY = "6e4b1f8c3a7d2059e1c6b4f09d8a7352c4e6f1b0a9d8375261b0c9e8f7a6d543"
 
 USER_ID = "quill.heron-7f3a"  # each customer's has a number after it
+EXTERNAL_USERID = "wmQuillHeron7f3a"  # likewise
+NICKNAME = "鸬鹚小夏的微信"
+AGENT, OTHER_AGENT = "kestrel.desk-5c1e", "wren.desk-9b2d"
 QUESTION = "蓝鲸钟摆第七号"
 ANSWER = "琥珀灯塔第九层"
+SUMMARY = "青金罗盘第二章"
+AGENT_LINE = "孔雀齿轮第四页"
+TICKET_ANSWER = "珊瑚滑轮第六封"
 PHONE = "13847629051"
 PHONES = {
     "phone": PHONE,
@@ -136,7 +148,12 @@ SECRETS = (
     Mark("WeCom Secret", Sort.SECRET, WECOM_SECRET),
     Mark("WeCom Token", Sort.SECRET, WECOM_TOKEN),
     Mark("EncodingAESKey", Sort.SECRET, ENCODING_AES_KEY),
+    Mark("Secret of 微信客服", Sort.SECRET, KF_SECRET),
+    Mark("Token of 微信客服", Sort.SECRET, KF_TOKEN),
+    Mark("EncodingAESKey of 微信客服", Sort.SECRET, KF_ENCODING_AES_KEY),
     Mark("FastGPT key", Sort.SECRET, FASTGPT_KEY),
+    Mark("FastGPT key of the light app", Sort.SECRET, FASTGPT_LITE_KEY),
+    Mark("ticket secret", Sort.SECRET, TICKET_SECRET),
     Mark("conversation key", Sort.SECRET, CONVERSATION_KEY),
     Mark("SM2 key", Sort.SECRET, SM2_KEY),
     Mark("AWS secret key", Sort.SECRET, AWS_SECRET_KEY),
@@ -153,10 +170,16 @@ PERSONAL = (
 )
 SPOKEN = (
     Mark("user id", Sort.USER_ID, USER_ID),
+    Mark("external user id", Sort.USER_ID, EXTERNAL_USERID),
+    Mark("a nickname", Sort.WORDS, NICKNAME),
     Mark("the customer's words", Sort.WORDS, QUESTION),
     Mark("the model's words", Sort.WORDS, ANSWER),
+    Mark("a summary", Sort.WORDS, SUMMARY),
+    Mark("an agent's line", Sort.WORDS, AGENT_LINE),
+    Mark("the answer to a ticket", Sort.WORDS, TICKET_ANSWER),
     Mark("a link", Sort.WORDS, LINK),
 )
-MARKS = (*SECRETS, *PERSONAL, *SPOKEN)
+STAFF = (Mark("an agent", Sort.STAFF, AGENT), Mark("another agent", Sort.STAFF, OTHER_AGENT))
+MARKS = (*SECRETS, *PERSONAL, *SPOKEN, *STAFF)
 # What somebody else's error text may quote of a request: everything.
 QUOTED = " ".join(mark.text for mark in MARKS)

@@ -72,6 +72,7 @@ def configure(monkeypatch: pytest.MonkeyPatch, port: int) -> str:
         "KEYRING_SECRET_ARN": KEYRING_ARN,
         "CUSTOMER_KEYS_TABLE": "customer-keys",
         "INBOX_URL": queue_url,
+        "PULLS_URL": f"http://127.0.0.1:{port}/123456789012/pulls.fifo",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
     }.items():
         monkeypatch.setenv(name, value)
@@ -134,6 +135,7 @@ def test_the_function_does_not_start_without_its_settings(monkeypatch: pytest.Mo
         "WECOM_CORP_ID",
         "AWS_REGION",
         "INBOX_URL",
+        "PULLS_URL",
         "WECOM_SECRET_ARN",
         "IDENTITY_SECRET_ARN",
         "KEYRING_SECRET_ARN",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from frontdesk.channels.wecom_api import WecomApi
+from frontdesk.channels.wecom_calls import WecomCalls
 from frontdesk.channels.wecom_outbound import DUPLICATE_WINDOW_S, WecomOutbound
 from frontdesk.errors import FrontdeskError, MisconfiguredError, PermanentError, TransientError
 from tests.factories import outbound
@@ -60,14 +61,15 @@ def api_of(base_url: str, **differently: Any) -> WecomApi:
     arguments: dict[str, Any] = {
         "base_url": base_url,
         "corp_id": CORP_ID,
-        "agent_id": AGENT_ID,
+        "holder": str(AGENT_ID),
         "secret": SECRET,
         "tokens": InMemoryTokenStore(),
         "sleep": Pauses(),
         "rng": random.Random(1),
         **differently,
     }
-    return WecomApi(**arguments)
+    agent_id = arguments.pop("agent_id", AGENT_ID)
+    return WecomApi(WecomCalls(**arguments), agent_id=agent_id)
 
 
 def api_for(platform: Platform, **differently: Any) -> WecomApi:

@@ -14,7 +14,10 @@ from ops.deployment import LOCAL_PYTHON, ROOT, Target, build
 
 HANDLERS = {
     "CallbackFunction": "handler",
+    "CollectorFunction": "handler",
     "ResponderFunction": "handler",
+    "TicketsFunction": "handler",
+    "SweepFunction": "sweep",
     "ArchiverFunction": "handler",
     "ArchiverStreamFunction": "stream",
     "AuditorFunction": "handler",

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from frontdesk.conversation.answering import Result
 from frontdesk.conversation.archiving import Archiving, document_name
+from frontdesk.conversation.outcomes import Result
 from frontdesk.errors import PermanentError, TransientError
 from frontdesk.messages import Choice, Kind, ModelAnswer, Pause, Received
 from tests.factories import SENTENCES, inbound

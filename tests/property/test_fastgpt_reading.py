@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from frontdesk.errors import FrontdeskError
-from frontdesk.fastgpt import interactive, nodes
+from frontdesk.fastgpt import answer_text, interactive, nodes, own_word
 from frontdesk.fastgpt.errors_table import LONGEST_WAIT_S, Refusal, classify
 from frontdesk.fastgpt.reply import ReplyReader
 from frontdesk.fastgpt.sse import EventParser
@@ -24,11 +24,12 @@ JSON = st.recursive(
 KEYS = st.sampled_from(
     ["choices", "delta", "content", "message", "text", "interactive", "type", "params", "childrenResponse",
      "userSelectOptions", "inputForm", "questions", "question", "options", "value", "label", "key", "list", "quoteList",
-     "score", "moduleType", "childrenResponses", "error", "errorText", "statusText", "code", "responseData"]
+     "score", "moduleType", "childrenResponses", "error", "errorText", "statusText", "code", "responseData", "newVariables",
+     "handoff", "confidence", "cqResult", "extractResult", "updateVarResult"]
 )  # fmt: skip
 WORDS = st.sampled_from(
     ["userSelect", "userInput", "agentAsk", "agentPlanAskQuery", "paymentPause", "datasetSearchNode", "reRank", "embedding",
-     "unAuthApp", "select", "\ud83d", ""]
+     "unAuthApp", "select", "classifyQuestion", "contentExtract", "variableUpdate", "转人工", "85%", "\ud83d", ""]
 )  # fmt: skip
 SHAPED = st.recursive(
     JSON | WORDS,
@@ -36,7 +37,7 @@ SHAPED = st.recursive(
     max_leaves=20,
 )
 NAMES = st.sampled_from(
-    ["", "answer", "fastAnswer", "interactive", "flowResponses", "flowNodeResponse", "error", "plan"]
+    ["", "answer", "fastAnswer", "interactive", "flowResponses", "flowNodeResponse", "updateVariables", "error", "plan"]
 )
 EVENTS = st.lists(
     st.tuples(NAMES, SHAPED.map(json.dumps) | st.just("[DONE]") | st.text(max_size=12).map(lambda text: text.strip())),
@@ -53,8 +54,8 @@ def result_of(pieces: list[bytes], http_status: int = 200) -> ModelAnswer | tupl
         answer = reader.finish()
     except FrontdeskError as error:
         return type(error), error.code, str(error)
-    assert reader.has_output
-    assert answer.text or answer.pause
+    assert reader.has_output or not (answer.pause or answer_text.has_words(answer.text))
+    assert answer.text or answer.pause or answer.wants_person
     assert answer.confidence is None or 0.0 <= answer.confidence <= 1.0
     answer.text.encode()
     return answer
@@ -100,6 +101,7 @@ def test_line_endings_are_found_wherever_they_are_cut(parts: list[bytes], data: 
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), max_size=8))
+@example(["["])  # might have become a citation mark
 def test_the_words_of_all_chunks_are_the_answer(texts: list[str]) -> None:
     chunks = [{"choices": [{"delta": {"content": text}}]} for text in texts]
     body = "".join(f"event: answer\ndata: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
@@ -116,9 +118,32 @@ def test_the_words_of_all_chunks_are_the_answer(texts: list[str]) -> None:
 
 @given(st.lists(SHAPED, max_size=5))
 def test_any_node_results_can_be_read(results: list[Any]) -> None:
-    score = nodes.confidence(results)
+    score = nodes.best_score(results)
     assert score is None or 0.0 <= score <= 1.0
     nodes.failures(results)
+
+
+@given(st.dictionaries(KEYS, SHAPED, max_size=4), st.lists(SHAPED, max_size=5))
+def test_whatever_the_app_says_of_itself_can_be_read(variables: dict[str, Any], results: list[Any]) -> None:
+    share = own_word.confidence(variables, results)
+    assert share is None or 0.0 <= share <= 1.0
+    own_word.wants_person(variables, results)
+
+
+@given(st.dictionaries(KEYS, JSON, max_size=4), st.lists(JSON.filter(lambda value: not isinstance(value, dict))))
+def test_variables_that_no_assignment_of_the_run_gave_say_nothing(
+    variables: dict[str, Any], results: list[Any]
+) -> None:
+    assert own_word.confidence(variables, results) is None
+    assert not own_word.wants_person(variables, results)
+
+
+@given(st.integers(0, 10_000).map(lambda share: share / 10_000))
+def test_a_share_reads_the_same_as_a_number_as_a_text_and_in_percent(share: float) -> None:
+    for told in (share, f"{share:.4f}", f"{share * 100:.2f}%"):
+        read = own_word.confidence({"confidence": told}, [{"updateVarResult": [told]}])
+        assert read is not None
+        assert abs(read - share) < 1e-9
 
 
 @given(SHAPED)

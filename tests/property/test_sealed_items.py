@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import string
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
@@ -16,10 +17,13 @@ from frontdesk.conversation.archiving import document
 from frontdesk.messages import Choice, Field, Inbound, Kind, Pause
 from frontdesk.protection.customer_keys import CustomerKeys
 from frontdesk.protection.sealing import Keyring
-from frontdesk.records import Pending, Reply, Session, Turn
+from frontdesk.records import Attendance, Pending, Reply, Session, Ticket, TicketRequest, Turn
+from frontdesk.storage.attendances import DynamoAttendances
 from frontdesk.storage.inbox import encode
 from frontdesk.storage.inbox_records import read_record
 from frontdesk.storage.items import from_reply, from_session, to_reply, to_sealed_session, to_session
+from frontdesk.storage.ticket_requests import encode_opening, read_ticket_request
+from frontdesk.storage.tickets import DynamoTickets
 from tests.factories import CHANNEL, CONVERSATION, MESSAGE_ID, NOW, NOW_MS, SESSION_ID, sqs_record
 from tests.fakes.clock import FakeClock
 from tests.fakes.keys import InMemoryCustomerKeys
@@ -55,6 +59,8 @@ turns = st.builds(
     st.just(NOW_MS),
     st.just(NOW_MS),
     st.none() | st.just(0.5),
+    st.just("attempt-1"),
+    st.booleans(),
 )
 inbounds = st.builds(
     Inbound,
@@ -80,6 +86,8 @@ sessions = st.builds(
     pending=pendings,
     turns=st.lists(turns, max_size=3).map(tuple),
     placeholders=placeholders,
+    clarified=st.booleans(),
+    rating=st.sampled_from(["", "good", "bad"]),
 )
 replies = st.builds(
     Reply,
@@ -95,6 +103,44 @@ replies = st.builds(
     answered_at_ms=st.just(NOW_MS),
     pending=pendings,
     placeholders=placeholders,
+    attempt_id=st.just("attempt-1"),
+    clarified=st.booleans(),
+    menu=choice_lists,
+    rest=words,
+    handoff=st.sampled_from(["", "asked", "confidence"]),
+    code=words,
+    silent=st.booleans(),
+)
+
+attendances = st.builds(
+    Attendance,
+    conversation=st.just(CONVERSATION),
+    channel=st.just(CHANNEL),
+    customer=words,
+    state=st.sampled_from(["bot", "waiting", "person"]),
+    reason=st.sampled_from(["", "asked"]),
+    question_id=st.just(MESSAGE_ID),
+    agent=st.just("zhou.min"),
+    due_at=st.none() | st.just(NOW),
+    rated=st.tuples(words, words, words),
+    brief=words,
+    notice=words,
+)
+tickets = st.builds(
+    Ticket,
+    number=st.just("T20261128-0001"),
+    request_id=st.just(MESSAGE_ID),
+    conversation=st.just(CONVERSATION),
+    channel=st.just(CHANNEL),
+    customer=words,
+    reason=st.just("asked"),
+    question=words,
+    brief=words,
+    opened_at=st.just(NOW),
+    answer=words,
+    offer_at=st.none() | st.just(NOW),
+    done=st.just(("carded",)),
+    version=st.just(1),
 )
 
 MARKS = ("林梅", "订单号", "手机号", "13900000000", "lin.mei", "example.com", "🙂", "quotation-marks")
@@ -147,6 +193,43 @@ def test_a_replys_item_tells_nothing(reply: Reply):
 
     assert readable(item) == []
     assert to_reply(item, SEALS) == reply
+
+
+class OneItem:
+    """A table of one item."""
+
+    def __init__(self) -> None:
+        self.item: dict[str, Any] = {}
+
+    def put_item(self, **request: Any) -> None:
+        self.item = request["Item"]
+
+    def get_item(self, **_: Any) -> dict[str, Any]:
+        return {"Item": self.item}
+
+
+@given(attendances)
+def test_an_attendances_item_tells_nothing(attendance: Attendance):
+    table = OneItem()
+    store = DynamoAttendances(table, "attendance", seals=SEALS)  # type: ignore[arg-type]
+    saved = store.save(attendance)
+
+    assert readable(table.item) == []
+    assert store.get(CONVERSATION) == saved
+
+
+@given(tickets)
+def test_a_tickets_item_and_the_request_for_it_tell_nothing(ticket: Ticket):
+    table = OneItem()
+    store = DynamoTickets(table, "tickets", seals=SEALS)  # type: ignore[arg-type]
+    saved = store.save(ticket)
+    body = encode_opening(ticket, RING)
+
+    assert readable(table.item) == []
+    assert store.get(ticket.number) == saved
+    assert readable(json.loads(body)) == []
+    asked = replace(ticket, number="", answer="", done=(), version=0)
+    assert read_ticket_request(sqs_record(body), seals=RING) == TicketRequest("open", ticket=asked)
 
 
 @given(words)

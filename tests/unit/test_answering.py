@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from frontdesk.conversation.answering import FINISH_RESERVE_S, MAX_SEGMENTS, Result
+from frontdesk.conversation.composing import FINISH_RESERVE_S
+from frontdesk.conversation.outcomes import Result
 from frontdesk.conversation.session import MAX_CONTEXT_BYTES, chat_id
+from frontdesk.conversation.speaking import MAX_SEGMENTS
 from frontdesk.errors import ConflictError, MisconfiguredError, PermanentError, TransientError
 from frontdesk.messages import Choice, Field, Kind, ModelAnswer, Pause, Received
 from frontdesk.telemetry import SafeFormatter
@@ -23,8 +25,8 @@ from tests.fakes.desk import TTL_S, Desk
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from frontdesk.conversation.answering import Outcome
-    from frontdesk.messages import Question
+    from frontdesk.conversation.outcomes import Outcome
+    from frontdesk.messages import Inbound, Question
 
 LIMIT_S = 10
 BUSY = TransientError("the chat is busy", code="chat_busy", retry_after_s=3.0)
@@ -261,6 +263,56 @@ def test_a_new_start_opens_a_new_session_with_a_new_chat(words: str):
     assert len(set(chats(desk))) == 2
     assert desk.read == ["答：一", SENTENCES.reset, "答：二"]
     assert turn_ids(desk) == ["2", "3"]
+
+
+# -- the company's own people ----------------------------------------------------------------------------------------
+
+
+class OwnPeople:
+    """Wants every message with ``word`` in it; what it took is in ``taken``."""
+
+    def __init__(self, word: str, error: Exception | None = None) -> None:
+        self._word = word
+        self._error = error
+        self.taken: list[str] = []
+
+    def concerns(self, inbound: Inbound) -> bool:
+        return self._word in inbound.text
+
+    def take(self, received: Received, *, deadline: float) -> None:
+        if self._error is not None:
+            raise self._error
+        self.taken.append(received.inbound.message_id)
+
+
+def test_what_people_of_the_company_do_is_no_question():
+    desk = Desk()
+    desk.agents = people = OwnPeople("请寄回")  # type: ignore[assignment]
+
+    outcomes = desk.answer(said("1", "请寄回"), said("2", "好的"), said("3", **IMAGE), said("4", "你好"))
+
+    assert results(outcomes) == [Result.RECORDED] * 2 + [Result.ANSWERED] * 2
+    assert people.taken == ["1", "2"]
+    assert asked(desk) == ["你好"]
+
+
+def test_what_people_of_the_company_do_comes_again_when_it_cannot_be_done():
+    desk = Desk()
+    desk.agents = OwnPeople("请寄回", BUSY)  # type: ignore[assignment]
+
+    outcomes = desk.answer(said("1", "请寄回"), said("2", **IMAGE))
+
+    assert (results(outcomes), outcomes[0].code) == ([Result.RETRY] * 2, "chat_busy")
+    assert (desk.read, desk.model.questions) == ([], [])
+
+
+def test_a_question_that_was_answered_stays_one():
+    desk = Desk()
+    desk.answer(said("1", "请寄回"))
+    desk.agents = people = OwnPeople("请寄回")  # type: ignore[assignment]
+
+    assert results(desk.answer(said("1", "请寄回", attempt=2))) == [Result.DUPLICATE]
+    assert people.taken == []
 
 
 # -- pauses ----------------------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from frontdesk.conversation.answering import MAX_SEGMENTS, Result
+from frontdesk.conversation.outcomes import Result
 from frontdesk.conversation.session import chat_id
+from frontdesk.conversation.speaking import MAX_SEGMENTS
 from frontdesk.errors import ConflictError, ErasedError, MisconfiguredError, TransientError, UnopenableError
 from frontdesk.messages import Action, Choice, Field, Kind, Pause, Received
 from tests.factories import CONVERSATION, NOW_MS, SENTENCES, model_answer, received

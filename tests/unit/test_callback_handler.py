@@ -13,12 +13,15 @@ import pytest
 
 from frontdesk import bootstrap
 from frontdesk.channels.envelope import Envelope
-from frontdesk.channels.wecom_app import WecomAppCallback
+from frontdesk.channels.wecom_callback import WecomCallback
 from frontdesk.conversation.reception import Reception
 from frontdesk.errors import MisconfiguredError, SettingsError, TransientError
+from frontdesk.messages import Pull
 from frontdesk.protection.identity import Pseudonyms
 from frontdesk.storage.inbox import SqsInbox
 from frontdesk.storage.inbox_records import read_record
+from frontdesk.storage.pull_records import read_pull
+from frontdesk.storage.pulls import PullQueue
 from functions.callback import handler
 from functions.callback.handler import lambda_handler
 from tests.factories import CHANNEL, CORP_ID, CUSTOMER, MESSAGE_ID, NOW, NOW_MS, WORDS, gateway_event, sqs_record
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 APP = App()
 PSEUDONYMS = Pseudonyms("a-key-of-at-least-thirty-two-characters")
 JSON_TYPE, TEXT_TYPE = {"content-type": "application/json"}, {"content-type": "text/plain"}
+PULLS_URL = QUEUE_URL.replace("inbox", "pulls")
 LIMIT_S = 10
 REAL_COMPOSITION = bootstrap.reception
 Answer = dict[str, Any]
@@ -46,10 +50,11 @@ def composed(queue: InMemoryQueue) -> Reception:
         token=APP.token, encoding_aes_key=APP.encoding_aes_key, receive_id=APP.receive_id, clock=lambda: NOW
     )
     return Reception(
-        callback=WecomAppCallback(
-            envelope, conversation_of=lambda sender: PSEUDONYMS.conversation(CHANNEL, CORP_ID, sender)
+        callback=WecomCallback(
+            [envelope], conversation_of=lambda sender: PSEUDONYMS.conversation(CHANNEL, CORP_ID, sender)
         ),
         inbox=SqsInbox(queue, QUEUE_URL, seals=FakeRing()),
+        pulls=PullQueue(queue, PULLS_URL, seals=FakeRing()),
         clock=lambda: NOW,
     )
 
@@ -138,6 +143,18 @@ class TestAccepting:
         assert queued.received_at_ms == NOW_MS + 250
         assert not any(words in queue.bodies[0] for words in (WORDS, CUSTOMER))
         assert metrics(capsys) == ACCEPTED
+
+    def test_news_of_customer_service_are_queued_for_their_account_each_time_anew(
+        self, queue: InMemoryQueue, capsys: pytest.CaptureFixture[str]
+    ):
+        queue.url = PULLS_URL
+        news = event_xml("kf_msg_or_event", FromUserName=None, AgentID=None, Token="a-token", OpenKfId="wkAbCdEf0001")
+        for _ in range(2):
+            assert post(*APP.post(news)) == {"statusCode": 200, "headers": JSON_TYPE, "body": ""}
+        pulls = [read_pull(sqs_record(body), seals=FakeRing()) for body in queue.bodies]
+        assert pulls == [Pull("wkAbCdEf0001", NOW_MS + 250, "a-token")] * 2
+        assert not any("a-token" in body for body in queue.bodies)
+        assert metrics(capsys) == [("Notified", [1.0])] * 2
 
     def test_a_body_may_arrive_as_base64(self, queue: InMemoryQueue):
         query, body = APP.post(message_xml(Content="你好 🙂"))

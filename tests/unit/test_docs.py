@@ -110,7 +110,7 @@ def literal_codes() -> set[str]:
             found |= set(constants(node.value))
         elif isinstance(node, ast.IfExp | ast.Constant):
             found |= {each for each in constants(node) if re.fullmatch(r"(?:fastgpt|wecom)_[a-z_]*[a-z]", each)}
-    return found - {"wecom_app"}  # the channel
+    return found - {"", "wecom_app", "wecom_kf"}  # none, and the channels
 
 
 def service_codes() -> set[str]:
@@ -235,8 +235,21 @@ class TestTelemetry:
     def test_every_metric_is_described_and_every_described_metric_is_written(self) -> None:
         writers = [*(ROOT / "functions").glob("*/*.py"), ROOT / "layers/frontdesk/frontdesk/bootstrap.py"]
         handlers = "\n".join(map(text_of, writers))
-        others = {"Records", "OldImage", "SequenceNumber", "Service", "ApproximateReceiveCount", "WeCom"}
+        others = {
+            "Records",
+            "OldImage",
+            "SequenceNumber",
+            "Service",
+            "ApproximateReceiveCount",
+            "MessageGroupId",
+            "WeCom",
+        }
         written = set(re.findall(r'"((?:[A-Z][a-z]+)+)"', handlers)) - others
+        # What happens beside a message's result is counted where it happens.
+        beside = [
+            call for call in calls_of("append") if getattr(getattr(call.func, "value", None), "attr", "") == "counted"
+        ]
+        written |= {name for call in beside for name in constants(call.args[0])}
         described = {row[0].strip("`") for row in rows(section("## Metrics"))}
         assert described == written
 

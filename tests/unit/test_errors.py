@@ -9,6 +9,7 @@ import pytest
 
 from frontdesk import errors
 from frontdesk.errors import (
+    ChargeUnknownError,
     ConflictError,
     ErasedError,
     ForbiddenCallbackError,
@@ -47,13 +48,17 @@ def test_the_codes_that_runbooks_look_for_do_not_change():
         "ErasedError": "erased",
         "ConflictError": "conflict",
         "TransientError": "transient",
+        "ChargeUnknownError": "charge_unknown",
         "PermanentError": "permanent",
+        "AllowanceError": "allowance_spent",
+        "TakenOverError": "taken_over",
+        "NobodyError": "nobody",
         "MisconfiguredError": "misconfigured",
     }
 
 
 def test_only_conflicts_and_passing_failures_may_be_tried_again():
-    assert {each for each in CLASSES if each.retryable} == {ConflictError, TransientError}
+    assert {each for each in CLASSES if each.retryable} == {ConflictError, TransientError, ChargeUnknownError}
 
 
 def test_the_drawing_of_the_tree_is_the_tree():

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from frontdesk.fastgpt.nodes import confidence, every_node, failures
+from frontdesk.fastgpt.nodes import assigned_values, best_score, chosen_classes, every_node, extracted, failures
 
 
 def quote(**scores: Any) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def search(*quotes: Any) -> dict[str, Any]:
         ([search(quote(embedding=float("nan")), quote(embedding=float("inf")), quote(embedding=10**400))], 0.0),
     ],
 )
-def test_confidence_is_the_best_rerank_else_the_best_embedding(results: list[Any], expected: float | None) -> None:
-    assert confidence(results) == expected
+def test_the_score_is_the_best_rerank_else_the_best_embedding(results: list[Any], expected: float | None) -> None:
+    assert best_score(results) == expected
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,29 @@ def test_confidence_is_the_best_rerank_else_the_best_embedding(results: list[Any
 def test_nested_nodes_count_under_every_name_their_branch_had(branch: str) -> None:
     nested = {"moduleType": "tools", branch: [{"moduleType": "appModule", branch: [search(quote(reRank=0.8))]}]}
 
-    assert confidence([nested]) == 0.8
+    assert best_score([nested]) == 0.8
+
+
+def test_what_was_chosen_extracted_and_assigned_is_found_in_nested_nodes_too() -> None:
+    def results(word: str) -> list[Any]:
+        return [
+            {"moduleType": "classifyQuestion", "cqResult": word},
+            {"moduleType": "contentExtract", "extractResult": {"field": word}},
+            {"moduleType": "variableUpdate", "updateVarResult": [word, None]},
+        ]
+
+    tree = [*results("a"), {"moduleType": "appModule", "childrenResponses": results("b")}]
+
+    assert chosen_classes(tree) == ["a", "b"]
+    assert extracted(tree, "field") == ["a", "b"]
+    assert extracted(tree, "another") == []
+    assert assigned_values(tree) == ["a", None, "b", None]
+
+
+def test_only_the_node_of_the_right_kind_chooses_and_extracts() -> None:
+    tree = [{"moduleType": "chatNode", "cqResult": "a", "extractResult": {"field": "a"}}]
+
+    assert (chosen_classes(tree), extracted(tree, "field")) == ([], [])
 
 
 def test_nodes_are_walked_in_the_order_of_execution() -> None:
@@ -57,7 +79,7 @@ def test_a_tree_of_any_depth_is_walked() -> None:
     for _ in range(20_000):
         tree = {"childrenResponses": [tree]}
 
-    assert confidence([tree]) == 0.5
+    assert best_score([tree]) == 0.5
 
 
 def test_only_failures_that_no_branch_caught_are_reported() -> None:

@@ -135,6 +135,44 @@ def test_single_node_results_are_collected_too() -> None:
     assert read(words("Ten"), event("flowNodeResponse", SEARCH), DONE).confidence == 0.9
 
 
+def test_what_the_app_says_of_itself_goes_before_the_score_of_its_sources() -> None:
+    updated = event("updateVariables", {"confidence": "40%", "handoff": "yes"})
+    results = event("flowResponses", [SEARCH, {"updateVarResult": ["40%", "yes"]}])
+
+    assert read(words("Ten"), updated, results, DONE) == ModelAnswer("Ten", confidence=0.4, wants_person=True)
+
+
+def test_of_several_updates_in_a_run_the_last_one_counts() -> None:
+    first, last = event("updateVariables", {"confidence": 0.4}), event("updateVariables", {"confidence": 0.7})
+    results = event("flowResponses", [{"updateVarResult": [0.4]}, {"updateVarResult": [0.7]}])
+
+    assert read(words("Ten"), first, last, DONE, results).confidence == 0.7
+
+
+def test_variables_that_the_results_do_not_confirm_are_those_of_an_earlier_run() -> None:
+    told = {"confidence": 0.1, "handoff": True}
+
+    assert read(words("Ten"), event("updateVariables", told), DONE) == ModelAnswer("Ten")
+    assert read(body("Ten", newVariables=told, responseData=[SEARCH])) == ModelAnswer("Ten", confidence=0.9)
+
+
+def test_variables_of_a_json_answer_are_read_alike() -> None:
+    told = body("Ten", newVariables={"confidence": 0.1}, responseData=[SEARCH, {"updateVarResult": [0.1]}])
+
+    assert read(told).confidence == 0.1
+
+
+@pytest.mark.parametrize("damaged", ["[]", "7", "{", "null"])
+def test_damaged_variables_cost_only_what_they_said(damaged: str) -> None:
+    assert read(words("Ten"), f"event: updateVariables\ndata: {damaged}\n\n".encode(), DONE) == ModelAnswer("Ten")
+
+
+def test_a_run_that_only_wants_a_person_needs_no_words() -> None:
+    chosen = event("flowResponses", [{"moduleType": "classifyQuestion", "cqResult": "转人工"}, FAILED])
+
+    assert read(DONE, chosen) == ModelAnswer("", wants_person=True, partial_failure="fastgpt_node_failed")
+
+
 def test_an_error_after_some_words_is_the_error() -> None:
     error = fail(
         words("Ten days"), event("error", {"code": 500004, "statusText": "aiPointsNotEnough", "message": SPOKEN})

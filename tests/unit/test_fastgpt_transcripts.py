@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ UNKNOWN = ModelAnswer(
     "抱歉，这个问题我不知道答案，资料里没有相关内容。您可以换个说法，或回复「转人工」。", confidence=0.0
 )
 HANDOFF = ModelAnswer("好的，正在为您转接人工客服，请稍候。")
+RARE = ModelAnswer("古籍只能在馆内阅览。")
 RENEWED = ModelAnswer("可以续借。")
 REASONED = ModelAnswer("还能续借一次。")
 ARRIVED = ModelAnswer("您预约的书已到馆。")
@@ -42,8 +44,11 @@ ANSWERS = {
     "stream_bare_score.sse": ModelAnswer(CARD.text, confidence=0.95),
     "stream_no_detail.sse": LOANS,
     "stream_unknown.sse": UNKNOWN,
-    "stream_fast_answer.sse": HANDOFF,
+    "stream_fast_answer.sse": replace(HANDOFF, wants_person=True),
     "stream_fast_answer_no_detail.sse": HANDOFF,
+    "stream_own_confidence.sse": replace(RARE, confidence=0.62),
+    "stream_old_handoff.sse": replace(RARE, confidence=0.91),
+    "stream_person_class.sse": ModelAnswer("", wants_person=True),
     "stream_heartbeats.sse": RENEWED,
     "stream_heartbeats_no_detail.sse": RENEWED,
     "stream_reasoning.sse": REASONED,
@@ -58,6 +63,7 @@ ANSWERS = {
     "stream_plugin.sse": BARE_CARD,
     "json_no_detail.json": LOANS,
     "json_detail.json": CARD,
+    "json_own_word.json": replace(RARE, confidence=0.55, wants_person=True),
     "json_unknown.json": UNKNOWN,
     "json_reasoning.json": REASONED,
     "json_content_list.json": ARRIVED,

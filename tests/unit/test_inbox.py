@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from frontdesk.errors import MalformedMessageError, MisconfiguredError, TransientError, UnopenableError
 from frontdesk.messages import Inbound, Kind
-from frontdesk.storage.inbox import SqsInbox, encode
-from frontdesk.storage.inbox_records import read_record, retry_later
-from tests.factories import CONVERSATION, MESSAGE_ID, inbound, sqs_record
-from tests.fakes.queue import QUEUE_URL, InMemoryQueue
+from frontdesk.storage.inbox import SqsInbox, encode, encode_bare
+from frontdesk.storage.inbox_records import NOBODY, read_record, retry_later
+from frontdesk.storage.inbox_writer import SqsInboxWriter
+from tests.factories import ANOTHER_CONVERSATION, CONVERSATION, MESSAGE_ID, NOW, inbound, sqs_record
+from tests.fakes.queue import QUEUE_URL, BatchingSqs, InMemoryQueue
 from tests.fakes.seals import FakeRing
 
 RING = FakeRing()
@@ -124,7 +125,7 @@ class TestReading:
             (changed(v=3), "v"),
             (changed(v=2), "sealed"),
             (changed(v="one"), "v"),
-            (changed(kind="file"), "kind"),
+            (changed(kind="hologram"), "kind"),
             (changed(sender=""), "sender"),
             (changed(text=5), "text"),
             (changed(details=[]), "details"),
@@ -151,7 +152,7 @@ class TestReading:
         [
             (sealed(sealed=5), "sealed"),
             (sealed(sealed=None), "sealed"),
-            (sealed(message_id="", kind="file"), "kind, message_id"),
+            (sealed(message_id="", kind="hologram"), "kind, message_id"),
             (sealed_words(""), "sealed"),
             (sealed_words("[]"), "sealed"),
             (sealed_words('"hello"'), "sealed"),
@@ -187,6 +188,188 @@ class TestReading:
     def test_no_body_does_anything_but_being_read_or_refused(self, body: str):
         with pytest.raises(MalformedMessageError):
             read_record(sqs_record(body), max_receives=5, seals=RING)
+
+
+def due(**differently: object) -> Inbound:
+    """Return a moment that has come."""
+    values = {"kind": Kind.DUE, "sender": NOBODY, "text": "", "details": {"what": "attendance", "at": str(NOW)}}
+    return inbound(**{**values, **differently})
+
+
+def bare(**fields: object) -> str:
+    """Return the body of a moment that has come, changed so."""
+    return json.dumps({**json.loads(encode_bare(due())), **fields})
+
+
+class TestMoments:
+    """What the clock says has no words, and is put in by those who have no key."""
+
+    def test_a_moment_is_read_back(self):
+        assert read_record(sqs_record(encode_bare(due())), max_receives=5, seals=RING).inbound == due()
+
+    def test_it_needs_no_key_to_be_read_either(self):
+        assert read_record(sqs_record(encode_bare(due())), max_receives=5, seals=FakeRing("k9")).inbound == due()
+
+    def test_its_details_are_plain_and_it_has_neither_sender_nor_text_nor_seal(self):
+        body = json.loads(encode_bare(due(sender="mallory", text="words")))
+        assert body == {
+            "v": 2,
+            "channel": "wecom_app",
+            "conversation": CONVERSATION,
+            "message_id": MESSAGE_ID,
+            "kind": "due",
+            "sent_at": NOW,
+            "received_at_ms": NOW * 1000 + 250,
+            "details": {"what": "attendance", "at": str(NOW)},
+        }
+
+    def test_one_that_was_sealed_is_read_like_any_message(self):
+        message = due(sender="lin.mei", details={"what": "rating"})
+        assert read_record(sqs_record(encode(message, RING)), max_receives=5, seals=RING).inbound == message
+
+    def test_plain_fields_beside_a_seal_are_not_read(self):
+        body = json.dumps({**json.loads(encode(due(details={}), RING)), "details": {"what": "elsewhere"}})
+        assert read_record(sqs_record(body), max_receives=5, seals=RING).inbound == due(details={})
+
+    def test_a_moment_may_have_no_details_and_a_field_of_a_later_release_is_left_alone(self):
+        body = {name: value for name, value in json.loads(bare(language="zh")).items() if name != "details"}
+        read = read_record(sqs_record(json.dumps(body)), max_receives=5, seals=RING).inbound
+        assert read == due(details={})
+
+    @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.DUE])
+    def test_nothing_else_is_written_or_read_without_a_seal(self, kind: Kind):
+        with pytest.raises(ValueError, match="words"):
+            encode_bare(due(kind=kind))
+        with pytest.raises(MalformedMessageError) as caught:
+            read_record(sqs_record(bare(kind=kind)), max_receives=5, seals=RING)
+        assert str(caught.value) == "unreadable: sealed"
+
+    @pytest.mark.parametrize(
+        ("body", "named"),
+        [
+            (bare(conversation=""), "conversation"),
+            (bare(details={"at": NOW}), "details"),
+            (bare(sealed=5), "sealed"),
+            (bare(sent_at="soon", message_id=None), "message_id, sent_at"),
+        ],
+    )
+    def test_one_that_no_release_wrote_is_malformed(self, body: str, named: str):
+        with pytest.raises(MalformedMessageError) as caught:
+            read_record(sqs_record(body), max_receives=5, seals=RING)
+        assert str(caught.value) == f"unreadable: {named}"
+
+
+def writer(sqs: BatchingSqs, waits: list[float] | None = None) -> SqsInboxWriter:
+    return SqsInboxWriter(sqs, QUEUE_URL, seals=RING, pause=(waits if waits is not None else []).append)
+
+
+def messages(*names: str) -> list[Inbound]:
+    """Return messages named by their conversation and a number in it."""
+    return [inbound(conversation=name[0], message_id=name) for name in names]
+
+
+class TestPuttingMany:
+    def test_what_is_put_is_what_the_callback_would_put(self):
+        sqs = BatchingSqs()
+        writer(sqs).put(inbound())
+        writer(sqs).put_all([inbound(conversation=ANOTHER_CONVERSATION)])
+        assert sqs.taken == [(CONVERSATION, MESSAGE_ID), (ANOTHER_CONVERSATION, MESSAGE_ID)]
+        assert sqs.bodies == [encode(inbound(), RING), encode(inbound(conversation=ANOTHER_CONVERSATION), RING)]
+
+    def test_nothing_is_put_without_a_call(self):
+        sqs = BatchingSqs()
+        writer(sqs).put_all([])
+        assert sqs.batches == []
+
+    def test_ten_conversations_go_at_once_and_one_conversation_one_by_one(self):
+        sqs = BatchingSqs()
+        writer(sqs).put_all(messages(*"abcdefghijkl"))
+        writer(sqs).put_all(messages("x1", "x2", "x3"))
+        assert [len(batch) for batch in sqs.batches] == [10, 2, 1, 1, 1]
+
+    def test_a_batch_never_has_two_messages_of_one_conversation(self):
+        sqs = BatchingSqs()
+        writer(sqs).put_all(messages("a1", "a2", "b1", "a3", "c1", "b2"))
+        groups = [[entry["MessageGroupId"] for entry in batch] for batch in sqs.batches]
+        assert all(len(set(each)) == len(each) for each in groups)
+        assert len(sqs.batches) == 3
+
+    def test_long_messages_go_in_smaller_batches(self):
+        sqs = BatchingSqs()
+        writer(sqs).put_all([inbound(conversation=name, text="长" * 20_000) for name in "abcdef"])
+        sizes = [sum(len(entry["MessageBody"].encode()) for entry in batch) for batch in sqs.batches]
+        assert max(sizes) <= 256 * 1024
+        assert len(sqs.batches) > 1
+        assert [group for group, _ in sqs.taken] == list("abcdef")
+
+    def test_a_message_longer_than_a_batch_goes_alone(self):
+        sqs = BatchingSqs()
+        writer(sqs).put_all([inbound(conversation=name, text="长" * 100_000) for name in "ab"])
+        assert [len(batch) for batch in sqs.batches] == [1, 1]
+
+    def test_what_was_refused_is_sent_again_before_its_conversations_next_one(self):
+        refusals = iter([True, True])
+        sqs = BatchingSqs(lambda named: named == "a1" and next(refusals, False))
+        waits: list[float] = []
+        writer(sqs, waits).put_all(messages("a1", "a2", "b1", "b2"))
+        assert [named for group, named in sqs.taken if group == "a"] == ["a1", "a2"]
+        assert sorted(sqs.taken) == [("a", "a1"), ("a", "a2"), ("b", "b1"), ("b", "b2")]
+        assert len(waits) == 2
+        assert all(0 < wait <= 1 for wait in waits)
+
+    def test_many_that_are_refused_once_are_no_reason_to_give_up(self):
+        refused: set[str] = set()
+
+        def once(named: str) -> bool:
+            first = named not in refused
+            refused.add(named)
+            return first
+
+        sqs = BatchingSqs(once)
+        names = [f"{group}{number}" for number in range(10) for group in "abc"]
+        writer(sqs).put_all(messages(*names))
+        assert sorted(named for _, named in sqs.taken) == sorted(names)
+
+    def test_what_is_refused_again_and_again_may_be_put_later(self):
+        sqs = BatchingSqs(lambda named: named == "b1")
+        waits: list[float] = []
+        with pytest.raises(TransientError) as caught:
+            writer(sqs, waits).put_all(messages("a1", "b1", "b2", "c1"))
+        assert caught.value.code == "inbox_failed"
+        assert "InternalError" in str(caught.value)
+        assert len(waits) == 3
+        assert "b" not in {group for group, _ in sqs.taken}
+
+    @given(
+        st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 3)), max_size=30),
+        st.lists(st.booleans(), max_size=60),
+    )
+    def test_whatever_is_refused_each_conversation_keeps_its_order(
+        self, sent: list[tuple[str, int]], refusals: list[bool]
+    ):
+        script = iter(refusals)
+        sqs = BatchingSqs(lambda _named: next(script, False))
+        names = [f"{conversation}{number}" for conversation, number in sent]
+        for _ in range(len(refusals) + 1):
+            try:
+                writer(sqs).put_all(messages(*names))
+                break
+            except TransientError:
+                continue
+        expected = list(dict.fromkeys(names))
+        for conversation in "abcde":
+            taken = [named for group, named in sqs.taken if group == conversation]
+            assert taken == [name for name in expected if name[0] == conversation]
+
+    def test_without_a_key_moments_can_be_put_and_nothing_else(self):
+        sqs = BatchingSqs()
+        keyless = SqsInboxWriter(sqs, QUEUE_URL)
+        keyless.put(due(message_id="1"))
+        keyless.put_all([due(message_id="2")])
+        assert sqs.bodies == [encode_bare(due(message_id="1")), encode_bare(due(message_id="2"))]
+        for call in (lambda: keyless.put(inbound()), lambda: keyless.put_all([inbound()])):
+            with pytest.raises(ValueError, match="words"):
+                call()
 
 
 class RecordingSqs:

@@ -61,7 +61,7 @@ pendings = st.none() | st.builds(
 )
 confidences = st.none() | st.floats(0, 1)
 placeholders = st.lists(st.tuples(texts, texts), max_size=2).map(tuple)
-turns = st.builds(Turn, texts, texts, texts, texts, numbers, numbers, confidences)
+turns = st.builds(Turn, texts, texts, texts, texts, numbers, numbers, confidences, texts, st.booleans())
 sessions = st.builds(
     Session,
     *[texts] * 4,
@@ -71,6 +71,8 @@ sessions = st.builds(
     st.lists(turns, max_size=2).map(tuple),
     numbers,
     placeholders,
+    st.booleans(),
+    texts,
 )
 replies = st.builds(
     Reply,
@@ -86,6 +88,13 @@ replies = st.builds(
     st.booleans(),
     placeholders,
     numbers,
+    texts,
+    st.booleans(),
+    st.lists(choices, max_size=2).map(tuple),
+    texts,
+    texts,
+    texts,
+    st.booleans(),
 )
 
 
@@ -121,7 +130,15 @@ def test_an_item_holds_only_what_dynamodb_can(written: Session):
 
 
 def test_a_sessions_ids_and_numbers_are_plain_and_its_words_are_sealed():
-    written = session(turns=(turn(),), pending=PENDING, placeholders=PLACEHOLDERS, version=3, chat_no=1)
+    written = session(
+        turns=(turn(attempt_id="a1", undelivered=True),),
+        pending=PENDING,
+        placeholders=PLACEHOLDERS,
+        version=3,
+        chat_no=1,
+        clarified=True,
+        rating="good",
+    )
 
     item = from_session(written, SEALS)
 
@@ -137,17 +154,31 @@ def test_a_sessions_ids_and_numbers_are_plain_and_its_words_are_sealed():
         "chat_no": {"N": "1"},
         "turns_dropped": {"N": "0"},
         "welcomed": {"BOOL": False},
+        "clarified": {"BOOL": True},
+        "rating": {"S": "good"},
     }
     assert words_of(item, SESSION_PLACE) == {
         "customer": CUSTOMER,
-        "turns": [asdict(turn())],
+        "turns": [asdict(turn(attempt_id="a1", undelivered=True))],
         "pending": json.loads(json.dumps(asdict(PENDING))),
         "placeholders": [list(each) for each in PLACEHOLDERS],
     }
 
 
 def test_a_replys_ids_and_numbers_are_plain_and_its_words_are_sealed():
-    written = reply(message_ids=(MESSAGE_ID, "2"), placeholders=PLACEHOLDERS, opens_session=True, sent=1)
+    written = reply(
+        message_ids=(MESSAGE_ID, "2"),
+        placeholders=PLACEHOLDERS,
+        opens_session=True,
+        sent=1,
+        attempt_id="a1",
+        clarified=True,
+        menu=(CHOICE,),
+        rest="余下的话",
+        handoff="asked",
+        code="an-invented-code",
+        silent=True,
+    )
 
     item = from_reply(written, SEALS)
 
@@ -163,6 +194,10 @@ def test_a_replys_ids_and_numbers_are_plain_and_its_words_are_sealed():
         "message_ids": {"S": f'["{MESSAGE_ID}","2"]'},
         "opens_session": {"BOOL": True},
         "confidence": {"N": "0.93"},
+        "attempt_id": {"S": "a1"},
+        "clarified": {"BOOL": True},
+        "handoff": {"S": "asked"},
+        "silent": {"BOOL": True},
     }
     assert words_of(item, REPLY_PLACE) == {
         "recipient": CUSTOMER,
@@ -170,6 +205,9 @@ def test_a_replys_ids_and_numbers_are_plain_and_its_words_are_sealed():
         "segments": ["您的订单已发货。"],
         "pending": None,
         "placeholders": [list(each) for each in PLACEHOLDERS],
+        "menu": [{"label": "换货", "value": "option-exchange"}],
+        "rest": "余下的话",
+        "code": "an-invented-code",
     }
 
 
@@ -248,6 +286,7 @@ def test_a_session_can_be_archived_without_any_key(written: Session):
         version=written.version,
         archived_version=written.archived_version,
         turns_dropped=written.turns_dropped,
+        rating=written.rating,
         words={"sealed": item["sealed"]["S"]},
     )
 
@@ -320,7 +359,7 @@ PLAIN_REPLY: dict[str, Any] = {
     "pending": PLAIN_SESSION["pending"],
 }
 
-# What this release sealed, under an invented keyring: it must open in every later one.
+# What release 0.2.0 sealed, under an invented keyring: it must open in every later one.
 GOLDEN_RING = "00112233445566778899aabbccddeeff"
 GOLDEN_KEY = CustomerKey(
     CONVERSATION,
@@ -357,7 +396,7 @@ def golden_seals() -> CustomerKeys:
     return CustomerKeys(keyring=Keyring.read(GOLDEN_RING), store=store, clock=FakeClock().monotonic)
 
 
-def test_a_session_that_this_release_sealed_is_read(golden_seals: CustomerKeys):
+def test_a_session_that_release_0_2_0_sealed_is_read(golden_seals: CustomerKeys):
     plain = {name: value for name, value in PLAIN_SESSION.items() if name not in {"customer", "turns", "pending"}}
 
     assert to_session(plain | {"sealed": {"S": GOLDEN_SESSION}}, golden_seals) == session(
@@ -372,12 +411,65 @@ def test_a_session_that_this_release_sealed_is_read(golden_seals: CustomerKeys):
     )
 
 
-def test_a_reply_that_this_release_sealed_is_read(golden_seals: CustomerKeys):
+def test_a_reply_that_release_0_2_0_sealed_is_read(golden_seals: CustomerKeys):
     words = {"recipient", "question", "segments", "pending"}
     plain = {name: value for name, value in PLAIN_REPLY.items() if name not in words}
 
     assert to_reply(plain | {"sealed": {"S": GOLDEN_REPLY}}, golden_seals) == reply(
         pending=PENDING, sent=1, opens_session=True, placeholders=PLACEHOLDERS
+    )
+
+
+# What this release sealed under the same key, with all that it has and 0.2.0 had not.
+GOLDEN_SESSION_NOW = (
+    "s1.cd797ba5681fc.vbD2mVz3WVS1gH1R5-"
+    "IpT1vE_muHy7ZRApuyN_x7VGHxX4koAwy8QAVotojssvg7l8FpVu0uvGPxJMAugKDf76aSxmDMhRpGQdiazZruTYcXzS3YYIypWZ"
+    "qv6vj6OHPJLONUh8UChVej09OTBhOhnYYM-1Ou7S95G-"
+    "lDpHytnQMxpM1fw8JMkFile2SNiblRqB_2NP7zey8kGURTLhdOMtToTLU-"
+    "oAR0tAlDLwlFY1SJXG7PB98AP-O0wg9yfpi93OjwPElvMvFvhv-x855G_QM1e_-nQbqOIt6ZvvKV83u5p2cpGwbosm_pSx9qqsbk"
+    "CMLe8Fi_LEad33dBV7YyMjSzYls4CLf4J-I_qiKZpYU8HuMGbFNmTE9IeY0a-"
+    "7b6hKsh5IxtiWA5Y64EgPhB8syMDSVolvygXcSdSCG6yxBSZiA65FtnMtHxfOWL94K6QLT13BASjv6l"
+)
+GOLDEN_REPLY_NOW = (
+    "s1.cd797ba5681fc.dOBZIP_UNR3dWf3lGPbHKt2uFYmLh4HPr059jSm0IDu87_YunMXsUuogqLqKnaKG31AgIBrtnRtVpotCqcB"
+    "Hc4_UEFK4bjAPK-7ztZDhcez_UOMpraX0JTfWgk2yP-6vyXANaNEKS4cXUIJezG2QG_IGmeBuz1w8CnWwuVS-iAVWvEYxrz8EDWD"
+    "YOP_cZD87gCxJQZGo9SPf_WyG9ol5rqh5OZTeEdooArd0DLFJXAJ-J5AWOW5JGyZc3UAzSquVc2vp3-Ky5-"
+    "Inyn3IxLYMeYSSB55BIp6xKsPkkCjA-SN-fFJYnHFxX3bw3JPHo1JX4gve4YE--0711tCaRPX3_EUmMhlSliQxGdY7"
+)
+
+
+def test_a_session_that_this_release_sealed_is_read(golden_seals: CustomerKeys):
+    plain = {name: value for name, value in PLAIN_SESSION.items() if name not in {"customer", "turns", "pending"}}
+    item = plain | {"clarified": {"BOOL": True}, "rating": {"S": "good"}, "sealed": {"S": GOLDEN_SESSION_NOW}}
+
+    assert to_session(item, golden_seals) == session(
+        version=2,
+        archived_version=1,
+        chat_no=3,
+        turns_dropped=4,
+        welcomed=True,
+        turns=(turn(attempt_id="attempt-1", undelivered=True),),
+        clarified=True,
+        rating="good",
+    )
+
+
+def test_a_reply_that_this_release_sealed_is_read(golden_seals: CustomerKeys):
+    words = {"recipient", "question", "segments", "pending"}
+    plain = {name: value for name, value in PLAIN_REPLY.items() if name not in words}
+    added = {"attempt_id": {"S": "attempt-1"}, "handoff": {"S": "asked"}}
+    added |= {"clarified": {"BOOL": True}, "silent": {"BOOL": True}, "sealed": {"S": GOLDEN_REPLY_NOW}}
+
+    assert to_reply(plain | added, golden_seals) == reply(
+        sent=1,
+        opens_session=True,
+        attempt_id="attempt-1",
+        clarified=True,
+        menu=(CHOICE,),
+        rest="余下的话",
+        handoff="asked",
+        code="an-invented-code",
+        silent=True,
     )
 
 

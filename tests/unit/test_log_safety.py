@@ -11,13 +11,14 @@ import pytest
 
 from frontdesk import bootstrap
 from frontdesk.channels.envelope import Envelope
-from frontdesk.channels.wecom_app import WecomAppCallback
+from frontdesk.channels.wecom_callback import WecomCallback
 from frontdesk.conversation.reception import Reception
 from frontdesk.errors import FrontdeskError, MalformedMessageError, SettingsError, TransientError
 from frontdesk.protection.identity import Pseudonyms
 from frontdesk.settings import CallbackSecrets, ResponderSecrets
 from frontdesk.storage.inbox import SqsInbox
 from frontdesk.storage.inbox_records import read_record
+from frontdesk.storage.pulls import PullQueue
 from frontdesk.storage.secrets import read_secret
 from functions.callback.handler import lambda_handler
 from tests.factories import NOW, gateway_event, inbound, sqs_record
@@ -87,8 +88,9 @@ def test_nothing_of_a_callback_is_shown(
     envelope = Envelope(token=TOKEN, encoding_aes_key=AES_KEY, receive_id=APP.receive_id, clock=lambda: NOW)
     names = Pseudonyms(KEY)
     reception = Reception(
-        callback=WecomAppCallback(envelope, conversation_of=names.conversation),
+        callback=WecomCallback([envelope], conversation_of=names.conversation),
         inbox=SqsInbox(queue(), QUEUE_URL, seals=FakeRing()),
+        pulls=PullQueue(queue(), QUEUE_URL, seals=FakeRing()),
         clock=lambda: NOW,
     )
     monkeypatch.setattr(bootstrap, "reception", lambda: reception)

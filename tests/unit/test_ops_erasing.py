@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from frontdesk.protection import chain
 from frontdesk.protection.customer_keys import CustomerKeys, KeyKeeping
 from frontdesk.protection.sealing import Keyring
 from ops.cli.erasing import Erasing
+from ops.cli.holdings import TicketItem
 from tests.contract.audit_in_memory import happening
 from tests.factories import ANOTHER_CONVERSATION, CONVERSATION, NOW
 from tests.fakes.clock import FakeClock
@@ -39,6 +41,23 @@ class Shelf:
 
     def delete(self, conversation: str, found: Sequence[str]) -> None:
         self.things[conversation] = [each for each in self.things[conversation] if each not in found]
+
+
+class Drawer:
+    """The tickets of the two."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, list[TicketItem]] = {CONVERSATION: [], ANOTHER_CONVERSATION: []}
+
+    def find(self, conversation: str) -> list[TicketItem]:
+        return list(self.kept[conversation])
+
+    def close(self, found: Sequence[TicketItem]) -> int:
+        self.kept = {
+            conversation: [replace(each, open=each.open and each not in found) for each in tickets]
+            for conversation, tickets in self.kept.items()
+        }
+        return sum(each.open for each in found)
 
 
 class Records:
@@ -74,11 +93,18 @@ class House:
         self.seals = CustomerKeys(keyring=RING, store=self.store, clock=self.clock.monotonic)
         self.audit = Records(self.seals)
         self.shelves = [Shelf("sessions", theirs=["s1", "s2"]), Shelf("archive", theirs=["d1"])]
+        self.tickets = Drawer()
         self.while_waiting: Callable[[], None] = lambda: None
         self.said: list[str] = []
         if with_key:
             self.audit.append(CONVERSATION, [happening(1)], "她的话")
             self.audit.append(ANOTHER_CONVERSATION, [happening(2)], "别人的话")
+            self.open_ticket(CONVERSATION, "T20260921-0001")
+            self.open_ticket(ANOTHER_CONVERSATION, "T20260921-0002")
+
+    def open_ticket(self, conversation: str, number: str) -> None:
+        sealed = self.seals.seal(conversation, "问的话", "ticket", conversation, number)
+        self.tickets.kept[conversation].append(TicketItem(number, sealed, open=True))
 
     def erasing(self, crashing: Crashing | None = None) -> Erasing:
         def port(each: Any) -> Any:
@@ -86,6 +112,7 @@ class House:
 
         return Erasing(
             holdings=[port(shelf) for shelf in self.shelves],
+            tickets=port(self.tickets),
             store=port(self.store),
             keeping=port(self.keeping),
             audit=port(self.audit),
@@ -114,6 +141,7 @@ def test_looking_counts_everything_and_changes_nothing():
     found = house.erasing().look(CONVERSATION)
 
     assert (found.counts, found.records, found.readable, found.begun) == ({"sessions": 2, "archive": 1}, 1, 1, False)
+    assert (found.tickets, found.tickets_readable, found.tickets_open) == (1, 1, 1)
     assert found.anything
     assert house.store.kept == before
     assert house.acts() == []
@@ -131,6 +159,8 @@ def test_everything_is_deleted_and_the_words_in_the_audit_are_unreadable():
         house.audit.opened(1)
     assert not erased.now.anything
     assert (erased.now.records, erased.now.readable) == (2, 0)
+    assert erased.closed == 1
+    assert (erased.now.tickets, erased.now.tickets_readable, erased.now.tickets_open) == (1, 0, 0)
 
 
 def test_the_chain_stays_whole_and_nobody_elses_is_touched():
@@ -143,6 +173,7 @@ def test_the_chain_stays_whole_and_nobody_elses_is_touched():
     assert [shelf.things[ANOTHER_CONVERSATION] for shelf in house.shelves] == [["another's"], ["another's"]]
     assert key_ids(house, ANOTHER_CONVERSATION) == others
     assert len(house.audit.kept[ANOTHER_CONVERSATION]) == 1
+    assert [each.open for each in house.tickets.kept[ANOTHER_CONVERSATION]] == [True]
 
 
 def test_the_act_is_on_record_with_who_and_which_keys_and_without_words():
@@ -203,9 +234,25 @@ def test_what_was_written_since_can_be_erased_again_and_that_is_another_act():
         house.audit.opened(3)
 
 
+def test_a_ticket_alone_is_something_to_erase_as_long_as_it_can_be_read_or_is_open():
+    house = House()
+    house.shelves = []
+    house.audit.kept[CONVERSATION] = []
+    assert house.erasing().look(CONVERSATION).anything
+
+    house.tickets.close(house.tickets.find(CONVERSATION))
+    assert house.erasing().look(CONVERSATION).anything
+
+    house.erasing().erase(CONVERSATION)
+    assert not house.erasing().look(CONVERSATION).anything
+    house.tickets.kept[CONVERSATION][0] = replace(house.tickets.kept[CONVERSATION][0], open=True)
+    assert house.erasing().look(CONVERSATION).anything
+
+
 def test_words_in_the_audit_alone_are_something_to_erase():
     house = House()
     house.shelves = []
+    house.tickets = Drawer()
 
     assert house.erasing().look(CONVERSATION).anything
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from frontdesk.errors import SettingsError, TransientError
 from ops.cli.frame import FOUND, Outcome, moment, of_person, operates, plural, printable, tells
-from tests.factories import CONVERSATION, NOW
+from tests.factories import CONVERSATION, KF_CUSTOMER, NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,8 @@ class FakeDesk:
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
 
-    def conversation_of(self, user_id: str) -> str:
-        return f"digest of {user_id}"
+    def conversation_of(self, channel: str, address: str) -> str:
+        return f"digest of {address} on {channel}"
 
 
 def run(work: Callable[..., Outcome], *arguments: str) -> Result:
@@ -119,14 +119,27 @@ def person(*arguments: str) -> Result:
 
 
 def test_a_person_is_named_by_user_id_or_by_digest():
-    assert json.loads(person("--customer", "lin.mei").output) == {"conversation": "digest of lin.mei"}
+    assert json.loads(person("--customer", "lin.mei").output) == {"conversation": "digest of lin.mei on wecom_app"}
     assert json.loads(person("--conversation", CONVERSATION).output) == {"conversation": CONVERSATION}
+
+
+def test_a_customer_of_customer_service_is_named_by_account_and_customer():
+    named = person("--channel", "wecom_kf", "--customer", KF_CUSTOMER)
+
+    assert json.loads(named.output) == {"conversation": f"digest of {KF_CUSTOMER} on wecom_kf"}
+    help_text = " ".join(person("--help").output.split())
+    assert "<open_kfid>:<external_userid>" in help_text
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         [],
+        ["--channel", "wecom_kf"],
+        ["--channel", "wecom_kf", "--customer", "lin.mei"],
+        ["--channel", "wecom_kf", "--customer", "wkAbCdEf0001:"],
+        ["--channel", "wecom_kf", "--conversation", CONVERSATION],
+        ["--channel", "wechat", "--customer", "lin.mei"],
         ["--customer", "lin.mei", "--conversation", CONVERSATION],
         ["--conversation", "#operations"],
         ["--conversation", CONVERSATION.upper()],

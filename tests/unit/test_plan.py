@@ -11,8 +11,8 @@ from frontdesk.messages import Kind, Received
 from tests.factories import received, reply
 
 
-def said(message_id: str, text: str = "你好", kind: Kind = Kind.TEXT) -> Received:
-    return received(message_id=message_id, text=text, kind=kind)
+def said(message_id: str, text: str = "你好", kind: Kind = Kind.TEXT, **details: str) -> Received:
+    return received(message_id=message_id, text=text, kind=kind, details=details)
 
 
 def test_several_short_texts_are_one_question():
@@ -75,6 +75,60 @@ def test_a_blank_text_is_answered_by_what_can_be_sent(text: str):
 @pytest.mark.parametrize("kind", [Kind.IMAGE, Kind.VOICE, Kind.VIDEO, Kind.LOCATION, Kind.LINK])
 def test_whatever_is_no_text_is_answered_by_what_can_be_sent(kind: Kind):
     assert [step.task for step in plan([said("1", "", kind)], {})] == [Task.EXPLAIN]
+
+
+@pytest.mark.parametrize(
+    "message", [said("1", "退货", menu_id="choice:1"), said("1", "", Kind.PRESSED, key="rating:good")]
+)
+def test_what_was_tapped_is_no_text_even_if_it_reads_like_one(message: Received):
+    assert [step.task for step in plan([message], {})] == [Task.TAP]
+
+
+@pytest.mark.parametrize("kind", [Kind.RECALLED, Kind.UNDELIVERED, Kind.STATE, Kind.DUE, Kind.TICKET])
+def test_what_only_happened_is_noted(kind: Kind):
+    assert [step.task for step in plan([said("1", "", kind)], {})] == [Task.NOTE]
+
+
+def test_no_two_things_that_happened_are_one_nor_are_two_lines_of_people_nor_two_taps():
+    happened = [said(n, "", Kind.STATE, change="ended") for n in "12"]
+    lines = [said(n, kind=Kind.PERSON) for n in "34"]
+    taps = [said(n, menu_id="person") for n in "56"]
+
+    steps = plan([*happened, *lines, *taps], {})
+
+    assert [(step.task, step.message_ids) for step in steps] == [
+        *[(Task.NOTE, (n,)) for n in "12"],
+        *[(Task.PERSON, (n,)) for n in "34"],
+        *[(Task.TAP, (n,)) for n in "56"],
+    ]
+
+
+def test_what_a_customer_took_back_in_the_same_breath_is_dropped():
+    batch = [
+        said("1", "密码"),
+        said("2", "重置"),
+        said("3", "", Kind.IMAGE),
+        said("4"),
+        *[said(f"r{n}", "", Kind.RECALLED, recalled_id=n) for n in "123"],
+    ]
+
+    steps = plan(batch, {})
+
+    assert [step.task for step in steps] == [Task.DROP, Task.ASK, Task.NOTE, Task.NOTE, Task.NOTE]
+    assert steps[0].message_ids == ("1", "2", "3")
+
+
+def test_what_is_answered_already_or_was_said_by_a_person_cannot_be_dropped():
+    on_record = reply(message_ids=("1",))
+    batch = [
+        said("1"),
+        said("2", kind=Kind.PERSON),
+        *[said(f"r{n}", "", Kind.RECALLED, recalled_id=n) for n in "12"],
+    ]
+
+    steps = plan(batch, {"1": on_record})
+
+    assert [step.task for step in steps][:2] == [Task.RESUME, Task.PERSON]
 
 
 def test_messages_with_one_reply_on_record_are_taken_up_together():

@@ -9,7 +9,7 @@ import pytest
 from frontdesk.conversation.journey import name_of, reached
 from frontdesk.conversation.reception import Reception
 from frontdesk.errors import ForbiddenCallbackError, MalformedCallbackError, MisconfiguredError, TransientError
-from frontdesk.messages import Inbound, Kind
+from frontdesk.messages import Inbound, Kind, Pull
 from tests.factories import CONVERSATION, CUSTOMER, MESSAGE_ID, NOW, NOW_MS, WORDS, inbound
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class ScriptedDoor:
-    """A callback and an inbox in one, which writes down the order of what is asked of it."""
+    """A callback and the queues behind it in one, which writes down the order of what is asked of it."""
 
     channel = "wecom_app"
 
-    def __init__(self, *, message: Inbound | None = None) -> None:
-        self.message = message
+    def __init__(self, *messages: Inbound | Pull) -> None:
+        self.messages = messages
         self.asked: list[str] = []
-        self.put_away: list[Inbound] = []
+        self.put_away: list[Inbound | Pull] = []
         self.failures: dict[str, Exception] = {}
 
     def _asked(self, what: str) -> None:
@@ -40,13 +40,13 @@ class ScriptedDoor:
         self._asked("open")
         return b"opened " + body
 
-    def read(self, message: bytes, *, received_at_ms: int) -> Inbound | None:
+    def read(self, message: bytes, *, received_at_ms: int) -> tuple[Inbound | Pull, ...]:
         self._asked("read")
         assert message == b"opened body"
         assert received_at_ms == NOW_MS
-        return self.message
+        return self.messages
 
-    def put(self, message: Inbound) -> None:
+    def put(self, message: Inbound | Pull) -> None:
         self._asked("put")
         self.put_away.append(message)
 
@@ -62,28 +62,49 @@ class Ticking:
         return self.now
 
 
-def accept(door: ScriptedDoor) -> Inbound | None:
-    reception = Reception(callback=door, inbox=door, clock=Ticking())
+def accept(door: ScriptedDoor) -> tuple[Inbound | Pull, ...]:
+    reception = Reception(callback=door, inbox=door, pulls=door, clock=Ticking())
     assert reception.channel == "wecom_app"
     return reception.accept("query", b"body", received_at_ms=NOW_MS)
 
 
 def test_a_message_is_returned_once_the_inbox_has_it():
-    door = ScriptedDoor(message=inbound())
-    assert accept(door) == inbound()
+    door = ScriptedDoor(inbound())
+    assert accept(door) == (inbound(),)
     assert door.asked == ["open", "read", "put"]
     assert door.put_away == [inbound()]
 
 
 def test_what_needs_no_answer_is_not_queued():
-    door = ScriptedDoor(message=None)
-    assert accept(door) is None
+    door = ScriptedDoor()
+    assert accept(door) == ()
     assert door.asked == ["open", "read"]
+
+
+def test_news_of_accounts_are_queued_one_by_one_each_as_itself():
+    pulls = (Pull("wk1", NOW_MS, "token"), Pull("wk2", NOW_MS))
+    door = ScriptedDoor(*pulls)
+    assert accept(door) == pulls
+    assert door.put_away == list(pulls)
+
+
+def test_news_that_the_queue_did_not_take_are_not_accepted():
+    door = ScriptedDoor(Pull("wk1", NOW_MS, "token"))
+    door.failures["put"] = TransientError("down")
+    with pytest.raises(TransientError):
+        accept(door)
+
+
+def test_queued_news_leave_a_line_without_their_token(log_lines: Callable[[], Any]):
+    accept(ScriptedDoor(Pull("wk1", NOW_MS, "a-token-of-wecom")))
+    (line,) = log_lines()
+    assert line["message"] == "pull queued"
+    assert "a-token-of-wecom" not in str(line)
 
 
 @pytest.mark.parametrize("error", [ForbiddenCallbackError("no"), MalformedCallbackError("no")])
 def test_what_is_rejected_is_neither_read_nor_queued(error: Exception):
-    door = ScriptedDoor(message=inbound())
+    door = ScriptedDoor(inbound())
     door.failures["open"] = error
     with pytest.raises(type(error)):
         accept(door)
@@ -91,7 +112,7 @@ def test_what_is_rejected_is_neither_read_nor_queued(error: Exception):
 
 
 def test_what_cannot_be_read_is_not_queued():
-    door = ScriptedDoor(message=inbound())
+    door = ScriptedDoor(inbound())
     door.failures["read"] = MalformedCallbackError("no")
     with pytest.raises(MalformedCallbackError):
         accept(door)
@@ -100,7 +121,7 @@ def test_what_cannot_be_read_is_not_queued():
 
 @pytest.mark.parametrize("error", [TransientError("down"), MisconfiguredError("refused")])
 def test_a_message_that_the_inbox_did_not_take_is_not_accepted(error: Exception, log_lines: Callable[[], Any]):
-    door = ScriptedDoor(message=inbound())
+    door = ScriptedDoor(inbound())
     door.failures["put"] = error
     with pytest.raises(type(error)):
         accept(door)
@@ -109,13 +130,13 @@ def test_a_message_that_the_inbox_did_not_take_is_not_accepted(error: Exception,
 
 def test_the_answer_to_a_url_check_is_the_callbacks():
     door = ScriptedDoor()
-    reception = Reception(callback=door, inbox=door, clock=Ticking())
+    reception = Reception(callback=door, inbox=door, pulls=door, clock=Ticking())
     assert reception.check_url("a=1") == b"echo"
     assert door.asked == ["check a=1"]
 
 
 def test_a_queued_message_leaves_one_line_with_its_times_and_nothing_of_its_content(log_lines: Callable[[], Any]):
-    accept(ScriptedDoor(message=inbound(kind=Kind.IMAGE, details={"MediaId": "media-1"})))
+    accept(ScriptedDoor(inbound(kind=Kind.IMAGE, details={"MediaId": "media-1"})))
     (line,) = log_lines()
     assert line.pop("timestamp")
     assert line.pop("location")
@@ -137,7 +158,7 @@ def test_a_queued_message_leaves_one_line_with_its_times_and_nothing_of_its_cont
 
 
 def test_a_callback_without_an_effect_leaves_one_line_that_names_nobody(log_lines: Callable[[], Any]):
-    accept(ScriptedDoor(message=None))
+    accept(ScriptedDoor())
     (line,) = log_lines()
     assert line["message"] == "callback acknowledged without an effect"
     assert line["channel"] == "wecom_app"

@@ -8,11 +8,16 @@ import pytest
 
 from frontdesk.conversation.session import (
     MAX_CONTEXT_BYTES,
+    TAKEN_BACK,
     after,
     alive,
     chat_id,
+    chat_id_of,
     open_session,
+    recalled,
     reopen_session,
+    turn_of,
+    undelivered,
 )
 from frontdesk.messages import Pause
 from frontdesk.records import Pending
@@ -64,6 +69,7 @@ def test_a_chat_is_named_for_its_customer_its_session_and_its_fresh_start():
 
     assert len(names) == 4
     assert chat_id(session()) == f"frontdesk:{CONVERSATION}:{SESSION_ID}:0"
+    assert chat_id(session(chat_no=3)) == chat_id_of(CONVERSATION, SESSION_ID, 3)
 
 
 def test_a_turn_is_remembered_and_prolongs_the_session():
@@ -83,6 +89,43 @@ def test_a_turn_is_remembered_once():
     remembered = after(session(), reply(), now=NOW, ttl_s=TTL_S)
 
     assert after(remembered, reply(), now=NOW + 100, ttl_s=TTL_S) is remembered
+
+
+def test_what_only_happened_is_no_turn():
+    before = session()
+
+    assert after(before, reply(kind="noted", segments=()), now=NOW + 60, ttl_s=TTL_S) is before
+
+
+def test_a_turn_remembers_whether_the_customer_was_asked_to_say_more_and_which_answer_it_was():
+    asked = after(session(), reply(kind="clarify", clarified=True, attempt_id="a-1"), now=NOW, ttl_s=TTL_S)
+    answered = after(asked, reply(message_ids=("2",), attempt_id="a-2"), now=NOW, ttl_s=TTL_S)
+
+    assert (asked.clarified, answered.clarified) == (True, False)
+    assert [turn.attempt_id for turn in answered.turns] == ["a-1", "a-2"]
+
+
+def test_a_turn_is_found_by_its_question():
+    first, second = turn(question_id="1"), turn(question_id="2")
+
+    assert turn_of(session(turns=(first, second)), "2") is second
+    assert turn_of(session(turns=(first,)), "2") is None
+
+
+def test_words_that_were_taken_back_are_gone_and_the_other_sides_stay():
+    said = turn(question_id="1", question="密码", answer="好的")
+    line = turn(question_id="2", kind="person", question="", answer="发错了")
+
+    changed = recalled(recalled(session(turns=(said, line)), "1"), "2")
+
+    assert [(each.question, each.answer) for each in changed.turns] == [(TAKEN_BACK, "好的"), ("", TAKEN_BACK)]
+    assert recalled(changed, "3") == changed
+
+
+def test_what_did_not_arrive_is_marked():
+    changed = undelivered(session(turns=(turn(question_id="1"), turn(question_id="2"))), "2")
+
+    assert [each.undelivered for each in changed.turns] == [False, True]
 
 
 def test_a_welcome_is_noted_and_stays_noted():

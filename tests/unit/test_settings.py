@@ -16,9 +16,14 @@ from frontdesk.settings import (
     AuditorSettings,
     CallbackSecrets,
     CallbackSettings,
+    CollectorSecrets,
+    CollectorSettings,
     ResponderSecrets,
     ResponderSettings,
     ReviewerSettings,
+    SweeperSettings,
+    TicketsSecrets,
+    TicketsSettings,
     local_problems,
 )
 
@@ -31,6 +36,7 @@ CALLBACK = {
     "WECOM_AGENT_ID": "1000002",
     "AWS_REGION": "us-east-1",
     "INBOX_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/inbox.fifo",
+    "PULLS_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/pulls.fifo",
     "WECOM_SECRET_ARN": SECRET_ARN,
     "IDENTITY_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:identity-AbCdEf",
     "KEYRING_SECRET_ARN": KEYRING_ARN,
@@ -54,6 +60,17 @@ RESPONDER = {
     "AUDIT_TABLE": "audit",
     "AUDIT_RETENTION_DAYS": "180",
     "RULES_BUCKET": "rules",
+    "FASTGPT_LITE_APP_ID": "",
+    "ATTENDANCE_TABLE": "attendance",
+    "TICKETS_TABLE": "tickets",
+    "TICKETS_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/tickets.fifo",
+    "HANDOFF_THRESHOLD": "0.8",
+    "HANDOFF_TRIGGERS": "asked,confidence",
+    "HANDOFF_AGENTS": "zhou.min|he.yun",
+    "HANDOFF_TIMEOUT_SECONDS": "180",
+    "KF_HANDOFF_TO": "servicer",
+    "BUSINESS_HOURS": "Mon-Fri 09:00-18:00",
+    "SATISFACTION_CHANNELS": "wecom_kf",
     "SESSION_TTL_SECONDS": "900",
     "INTERIM_AFTER_SECONDS": "6",
     "WELCOME_TEXT": "您好",
@@ -67,6 +84,43 @@ ARCHIVER = {
     "SESSIONS_IDLE_INDEX": "idle",
     "ARCHIVE_BUCKET": "archive",
     "SESSION_IDLE_SECONDS": "600",
+    "INBOX_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/inbox.fifo",
+    "SATISFACTION_CHANNELS": "",
+}
+COLLECTOR = {
+    **{name: CALLBACK[name] for name in CALLBACK},
+    "WECOM_API_BASE": WECOM_API_BASE,
+    "LEDGER_TABLE": "ledger",
+    "ACCOUNTS_TABLE": "accounts",
+    "PULLS_MAX_RECEIVES": "5",
+}
+SWEEPER = {
+    "ACCOUNTS_TABLE": "accounts",
+    "ATTENDANCE_TABLE": "attendance",
+    "ATTENDANCE_DUE_INDEX": "due",
+    "TICKETS_TABLE": "tickets",
+    "TICKETS_OFFER_INDEX": "offer",
+    "INBOX_URL": CALLBACK["INBOX_URL"],
+    "PULLS_URL": CALLBACK["PULLS_URL"],
+    "TICKETS_URL": RESPONDER["TICKETS_URL"],
+}
+TICKETS = {
+    "WECOM_CORP_ID": "ww0a1b2c3d4e5f6a7b",
+    "WECOM_AGENT_ID": "1000002",
+    "AWS_REGION": "us-east-1",
+    "WECOM_API_BASE": WECOM_API_BASE,
+    "WECOM_SECRET_ARN": SECRET_ARN,
+    "KEYRING_SECRET_ARN": KEYRING_ARN,
+    "CUSTOMER_KEYS_TABLE": "customer-keys",
+    "LEDGER_TABLE": "ledger",
+    "TICKETS_TABLE": "tickets",
+    "TICKETS_URL": RESPONDER["TICKETS_URL"],
+    "TICKETS_MAX_RECEIVES": "5",
+    "INBOX_URL": CALLBACK["INBOX_URL"],
+    "HANDOFF_AGENTS": "",
+    "BUSINESS_HOURS": "",
+    "TICKET_WEBHOOK_URL": "",
+    "TICKET_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:ticket-AbCdEf",
 }
 STREAM = {"ARCHIVE_BUCKET": "archive"}
 AUDITOR = {
@@ -93,8 +147,22 @@ FASTGPT = {"FASTGPT_API_KEY": "fastgpt-an-invented-key"}
 
 READERS = [
     (CallbackSettings.read, CALLBACK, {"WECOM_AGENT_ID"}),
-    (ResponderSettings.read, RESPONDER, {"WELCOME_TEXT"}),
-    (ArchiverSettings.read, ARCHIVER, set()),
+    (
+        ResponderSettings.read,
+        RESPONDER,
+        {
+            "WELCOME_TEXT",
+            "FASTGPT_LITE_APP_ID",
+            "HANDOFF_TRIGGERS",
+            "HANDOFF_AGENTS",
+            "BUSINESS_HOURS",
+            "SATISFACTION_CHANNELS",
+        },
+    ),
+    (ArchiverSettings.read, ARCHIVER, {"SATISFACTION_CHANNELS"}),
+    (CollectorSettings.read, COLLECTOR, set()),
+    (SweeperSettings.read, SWEEPER, set()),
+    (TicketsSettings.read, TICKETS, {"HANDOFF_AGENTS", "BUSINESS_HOURS", "TICKET_WEBHOOK_URL"}),
     (ArchiverStreamSettings.read, STREAM, set()),
     (AuditorSettings.read, AUDITOR, set()),
     (ReviewerSettings.read, REVIEWER, set()),
@@ -124,6 +192,37 @@ class TestEnvironment:
         assert settings.fastgpt_base_url == "https://fastgpt.example.invalid/api"
         assert settings.sentences.welcome == "您好"
         assert settings.sentences.reset == "重新开始"
+
+    def test_the_hand_overs_are_read(self):
+        handoff = ResponderSettings.read(RESPONDER).handoff
+        assert (handoff.threshold, handoff.timeout_s, handoff.kf_handoff_to) == (0.8, 180, "servicer")
+        assert handoff.agents == ("zhou.min", "he.yun")
+        assert handoff.triggers == {"asked", "confidence"}
+        assert handoff.rating_channels == {"wecom_kf"}
+
+    @pytest.mark.parametrize(
+        ("name", "value", "problem"),
+        [
+            ("HANDOFF_THRESHOLD", "1.5", "HANDOFF_THRESHOLD must be a number from 0 to 1"),
+            ("HANDOFF_THRESHOLD", ".8", "HANDOFF_THRESHOLD must be a number from 0 to 1"),
+            ("HANDOFF_TRIGGERS", "asked,whim", "HANDOFF_TRIGGERS must be some of asked, confidence, intent,"),
+            ("HANDOFF_AGENTS", "zhou.min he.yun", "HANDOFF_AGENTS must be user ids separated by |"),
+            ("HANDOFF_TIMEOUT_SECONDS", "29", "HANDOFF_TIMEOUT_SECONDS must be a whole number from 30 to 3600"),
+            ("KF_HANDOFF_TO", "anybody", "KF_HANDOFF_TO must be servicer or queue"),
+            ("SATISFACTION_CHANNELS", "fax", "SATISFACTION_CHANNELS must be some of wecom_app, wecom_kf"),
+            ("FASTGPT_LITE_APP_ID", "0123", "FASTGPT_LITE_APP_ID must be 24 hexadecimal digits"),
+        ],
+    )
+    def test_what_a_hand_over_cannot_mean_is_refused(self, name: str, value: str, problem: str):
+        (told,) = problems_of(ResponderSettings.read, RESPONDER | {name: value})
+        assert told.startswith(problem)
+
+    def test_the_collectors_the_sweeps_and_the_tickets_are_read(self):
+        assert CollectorSettings.read(COLLECTOR).pulls_max_receives == 5
+        assert SweeperSettings.read(SWEEPER).attendance_due_index == "due"
+        assert TicketsSettings.read(TICKETS).webhook_url == ""
+        hooked = TicketsSettings.read(TICKETS | {"TICKET_WEBHOOK_URL": "https://tickets.example.invalid/in/"})
+        assert hooked.webhook_url == "https://tickets.example.invalid/in"
 
     def test_the_archivers_are_read(self):
         assert ArchiverSettings.read(ARCHIVER).session_idle_s == 600
@@ -244,6 +343,31 @@ class TestSecrets:
         secrets = ResponderSecrets.read(WECOM, FASTGPT)
         assert (secrets.wecom_secret, secrets.fastgpt_api_key) == ("an-invented-secret", "fastgpt-an-invented-key")
 
+    def test_customer_service_uses_the_applications_unless_it_has_its_own(self):
+        secrets = CallbackSecrets.read(WECOM, IDENTITY)
+        assert (secrets.kf_token, secrets.kf_encoding_aes_key) == (secrets.token, secrets.encoding_aes_key)
+        own = {"WECOM_KF_TOKEN": "kf", "WECOM_KF_ENCODING_AES_KEY": AES_KEY, "WECOM_KF_SECRET": "kf-secret"}
+        assert CallbackSecrets.read(WECOM | own, IDENTITY).kf_token == "kf"
+        assert ResponderSecrets.read(WECOM | own, FASTGPT).own_kf_secret == "kf-secret"
+        assert ResponderSecrets.read(WECOM, FASTGPT).own_kf_secret == ""
+        assert CollectorSecrets.read(WECOM | own, IDENTITY).own_kf_secret == "kf-secret"
+
+    def test_a_callback_of_customer_services_own_is_whole(self):
+        assert problems_of(CallbackSecrets.read, WECOM | {"WECOM_KF_TOKEN": "kf"}, IDENTITY) == [
+            "WECOM_KF_ENCODING_AES_KEY (in the WeCom secret) is missing"
+        ]
+
+    def test_the_ticket_systems_are_read(self):
+        secrets = TicketsSecrets.read(WECOM, {"TICKET_WEBHOOK_SECRET": "shared"})
+        assert (secrets.wecom_secret, secrets.webhook_secret) == ("an-invented-secret", "shared")
+        assert problems_of(TicketsSecrets.read, WECOM, {}) == [
+            "TICKET_WEBHOOK_SECRET (in the ticket secret) is missing"
+        ]
+
+    def test_the_light_app_is_optional(self):
+        assert ResponderSecrets.read(WECOM, FASTGPT).fastgpt_lite_api_key == ""
+        assert ResponderSecrets.read(WECOM, FASTGPT | {"FASTGPT_LITE_API_KEY": "lite"}).fastgpt_lite_api_key == "lite"
+
     def test_the_problems_of_all_secrets_are_named_with_the_place(self):
         assert problems_of(CallbackSecrets.read, {}, {}) == [
             "WECOM_TOKEN (in the WeCom secret) is missing",
@@ -325,9 +449,42 @@ class TestLocalRun:
             "FASTGPT_APP_ID is missing",
         ]
 
+    def test_what_goes_together_is_told_together(self):
+        whole = {
+            "WECOM_CORP_ID": "ww0a1b2c3d4e5f6a7b",
+            "WECOM_AGENT_ID": "1000002",
+            **WECOM,
+            "FASTGPT_BASE_URL": "https://fastgpt.example.invalid/api",
+            "FASTGPT_APP_ID": "0123456789abcdef01234567",
+            **FASTGPT,
+        }
+        assert local_problems(whole | {"WECOM_KF_TOKEN": "kf"}) == ["WECOM_KF_ENCODING_AES_KEY is missing"]
+        assert local_problems(whole | {"FASTGPT_LITE_API_KEY": "lite"}) == ["FASTGPT_LITE_APP_ID is missing"]
+        lite = {"FASTGPT_LITE_API_KEY": "lite", "FASTGPT_LITE_APP_ID": "0123456789abcdef01234567"}
+        assert local_problems(whole | lite) == []
+        (told,) = local_problems(lite)
+        assert told.startswith("FASTGPT_LITE_API_KEY, FASTGPT_LITE_APP_ID: only with FASTGPT_BASE_URL,")
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("HANDOFF_THRESHOLD", "2"),
+            ("HANDOFF_TRIGGERS", "whim"),
+            ("HANDOFF_AGENTS", "zhou min"),
+            ("KF_HANDOFF_TO", "anybody"),
+            ("SATISFACTION_CHANNELS", "fax"),
+            ("TICKET_WEBHOOK_URL", "nowhere"),
+        ],
+    )
+    def test_what_a_hand_over_cannot_mean_is_told(self, name: str, value: str):
+        (told,) = local_problems({name: value})
+        assert told.startswith(f"{name} must be")
+        assert value not in told.removeprefix(f"{name} must be an http(s) address without a query")
+
     @pytest.mark.parametrize(
         ("name", "bounds"),
         [
+            ("HANDOFF_TIMEOUT_SECONDS", "30 to 3600"),
             ("SESSION_TTL_SECONDS", "1 to 86400"),
             ("SESSION_IDLE_SECONDS", "1 to 86400"),
             ("INTERIM_AFTER_SECONDS", "0 to 100"),

@@ -1,4 +1,4 @@
-"""The self-built app's callback, read into inbound messages."""
+"""The self-built app's messages and events, as they come through the callback address."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from frontdesk.channels.envelope import Envelope
-from frontdesk.channels.wecom_app import MAX_BODY_BYTES, WecomAppCallback
+from frontdesk.channels.wecom_callback import MAX_BODY_BYTES, WecomCallback
 from frontdesk.errors import ForbiddenCallbackError, MalformedCallbackError, RejectedCallbackError
-from frontdesk.messages import Inbound, Kind
+from frontdesk.messages import Inbound, Kind, Pull
 from frontdesk.protection.identity import Pseudonyms
 from tests.factories import CHANNEL, CORP_ID, CUSTOMER, MESSAGE_ID, NOW, NOW_MS
-from tests.vendor_side import App, event_xml, message_xml
+from tests.vendor_side import App, card_event_xml, event_xml, message_xml
 
 APP = App()
 PSEUDONYMS = Pseudonyms("a-key-of-at-least-thirty-two-characters")
@@ -22,15 +22,19 @@ def conversation_of(sender: str) -> str:
     return PSEUDONYMS.conversation(CHANNEL, CORP_ID, sender)
 
 
-def callback(envelope: Any = None) -> WecomAppCallback:
+def callback(envelope: Any = None) -> WecomCallback:
     real = Envelope(
         token=APP.token, encoding_aes_key=APP.encoding_aes_key, receive_id=APP.receive_id, clock=lambda: NOW
     )
-    return WecomAppCallback(envelope or real, conversation_of=conversation_of)
+    return WecomCallback([envelope or real], conversation_of=conversation_of)
 
 
 def read(message: str | bytes) -> Inbound | None:
-    return callback().read(message.encode() if isinstance(message, str) else message, received_at_ms=NOW_MS)
+    found = callback().read(message.encode() if isinstance(message, str) else message, received_at_ms=NOW_MS)
+    assert len(found) <= 1
+    inbound = found[0] if found else None
+    assert not isinstance(inbound, Pull)
+    return inbound
 
 
 def read_one(message: str | bytes) -> Inbound:
@@ -236,7 +240,6 @@ class TestReading:
             "scancode_waitmsg",
             "pic_sysphoto",
             "location_select",
-            "template_card_event",
             "template_card_menu_event",
             "change_external_contact",
             "close_inactive_agent",
@@ -250,7 +253,7 @@ class TestReading:
     def test_an_event_without_an_effect_is_acknowledged(self, event: str):
         assert read(event_xml(event, EventKey="key")) is None
 
-    @pytest.mark.parametrize("kind", ["file", "miniprogram", "entered", "TEXT", "", None])
+    @pytest.mark.parametrize("kind", ["file", "miniprogram", "entered", "pressed", "person", "due", "TEXT", "", None])
     def test_an_unknown_kind_is_acknowledged(self, kind: Kind | str | None):
         assert read(message_xml(MsgType=kind)) is None
 
@@ -262,8 +265,35 @@ class TestReading:
     def test_nobody_is_never_answered(self, sender: str | None):
         assert read(message_xml(FromUserName=sender)) is None
 
-    def test_a_notice_of_customer_service_is_acknowledged(self):
-        assert read(event_xml("kf_msg_or_event", FromUserName=None, Token="t", OpenKfId="wk1")) is None
+    def test_a_pressed_button_is_read_with_its_card(self):
+        pressed = read_one(card_event_xml(EventKey="rating:good", TaskId="choice-1", ResponseCode="RC_1"))
+        assert pressed == Inbound(
+            channel="wecom_app",
+            conversation=conversation_of(CUSTOMER),
+            message_id=pressed.message_id,
+            sender=CUSTOMER,
+            kind=Kind.PRESSED,
+            sent_at=NOW,
+            received_at_ms=NOW_MS,
+            text="",
+            details={"key": "rating:good", "task_id": "choice-1", "response_code": "RC_1"},
+        )
+
+    def test_a_button_without_a_key_is_acknowledged(self):
+        assert read(card_event_xml(EventKey=None)) is None
+
+    def test_another_press_has_another_name_and_the_same_one_delivered_again_has_the_same(self):
+        presses: list[dict[str, str | None]] = [
+            {},
+            {"EventKey": "rating:bad"},
+            {"TaskId": "choice-2"},
+            {"CreateTime": str(NOW + 1)},
+            {"FromUserName": "wang.qi"},
+            {"EventKey": "1rating:good", "TaskId": "choice-"},
+        ]
+        ids = [read_one(card_event_xml(**press)).message_id for press in presses]
+        assert len(set(ids)) == len(presses)
+        assert [read_one(card_event_xml(**press, ResponseCode="RC_2")).message_id for press in presses] == ids
 
     def test_upper_and_lower_case_are_the_same_conversation_but_the_address_stays(self):
         one, other = read_one(message_xml(FromUserName="Lin.Mei")), read_one(message_xml(FromUserName="LIN.MEI"))
@@ -317,6 +347,11 @@ class TestReading:
     def test_two_events_of_one_second_are_two(self):
         ids = {read_one(event_xml(event)).message_id for event in ("enter_agent", "subscribe")}
         assert len(ids) == 2
+
+    def test_the_id_of_a_press_fits_the_queue_whatever_was_pressed(self):
+        pressed = read_one(card_event_xml(CreateTime="9" * 20, EventKey="键" * 341, TaskId="t" * 128))
+        assert len(pressed.message_id) <= 128
+        assert pressed.message_id.isascii()
 
     def test_an_id_fits_the_queue_whatever_came_in(self):
         inbound = read_one(message_xml(MsgId=None, CreateTime="9" * 20, Event="e" * 64))

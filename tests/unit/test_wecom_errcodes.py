@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from frontdesk.channels.wecom_errcodes import Policy, classify, failure
-from frontdesk.errors import MisconfiguredError, PermanentError, TransientError
+from frontdesk.channels.wecom_errcodes import Policy, classify, failure, is_explained
+from frontdesk.errors import (
+    AllowanceError,
+    MisconfiguredError,
+    NobodyError,
+    PermanentError,
+    TakenOverError,
+    TransientError,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +80,47 @@ def test_a_wrong_secret_is_said_to_be_one():
 
     assert type(error) is MisconfiguredError
     assert "WECOM_SECRET" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("errcode", "kind"),
+    [
+        (95001, AllowanceError),
+        (95002, AllowanceError),
+        (95013, TakenOverError),
+        (95018, TakenOverError),
+        (95014, NobodyError),
+        (95019, NobodyError),
+        (95016, PermanentError),
+        (95007, PermanentError),
+        (41050, AllowanceError),
+        (95011, MisconfiguredError),
+        (95012, MisconfiguredError),
+    ],
+)
+def test_a_refusal_of_customer_service_has_the_kind_of_what_it_means(errcode: int, kind: type[Exception]):
+    error = failure("kf/send_msg", errcode)
+
+    assert type(error) is kind
+    assert error.code == f"wecom_{errcode}"
+
+
+@pytest.mark.parametrize("errcode", [48007, 95000, 95004])
+def test_only_fetching_tells_one_account_from_all(errcode: int):
+    assert type(failure("kf/sync_msg", errcode)) is PermanentError
+
+
+@pytest.mark.parametrize("errcode", [48007, 95004])
+def test_an_account_that_is_not_ours_is_a_misconfiguration_of_any_other_call(errcode: int):
+    assert type(failure("kf/send_msg", errcode)) is MisconfiguredError
+
+
+@pytest.mark.parametrize(
+    ("errcode", "explained"),
+    [(95001, True), (95018, True), (95016, True), (60020, True), (40096, True), (40058, False), (95099, False)],
+)
+def test_a_refusal_is_explained_where_the_documentation_says_what_it_means(errcode: int, *, explained: bool):
+    error = failure("kf/send_msg", errcode)
+
+    assert isinstance(error, PermanentError)
+    assert is_explained(error) is explained

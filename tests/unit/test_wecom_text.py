@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from frontdesk.channels.wecom_text import MAX_BYTES, TWIN_ROOM, distinct, render, split
+from frontdesk.channels.wecom_text import MAX_BYTES, TWIN_ROOM, distinct, render, split, without_links
 
 
 @pytest.mark.parametrize(
@@ -306,3 +306,17 @@ def test_many_twins_of_a_long_text_still_fit():
 def test_a_number_of_twins_beyond_all_sense_is_refused(n: int):
     with pytest.raises(ValueError, match="n must be"):
         distinct("x", n)
+
+
+@pytest.mark.parametrize(
+    ("markdown", "words"),
+    [
+        ("[官网](https://example.com/a?b=1&c=2)好", "官网 (https://example.com/a?b=1&c=2)好"),
+        ("[https://example.com](https://example.com)", "https://example.com"),
+        ("[一](https://a.example)、[二](https://b.example)", "一 (https://a.example)、二 (https://b.example)"),
+        ("没有链接", "没有链接"),
+        ("`<a href=x>`", "<\u200ba href=x>"),
+    ],
+)
+def test_links_are_written_out_for_who_knows_none(markdown: str, words: str):
+    assert without_links(render(markdown)) == words

@@ -15,9 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from frontdesk.channels.envelope import Envelope, query_values, sign
-from frontdesk.channels.wecom_app import WecomAppCallback
+from frontdesk.channels.wecom_callback import WecomCallback
 from frontdesk.errors import ForbiddenCallbackError, MalformedCallbackError, RejectedCallbackError
-from frontdesk.messages import Kind
+from frontdesk.messages import Inbound, Kind, Pull
 from tests.vendor_side import App
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ TEXTS_OF_APP_POSTS = {
     "official-sample-xml-post-2016": ("ChenJiaShun", "你好", "1456453720"),
 }
 
+PULLS_OF_KF_POSTS = {
+    "gen-kf-event-post": ("wksl6OUmbXzY3eXwYD9bG56ToaA2iiI4", 1, "ENCnIQoCWVGPqbQTh4DPcT850bhhhpwdmnu4LEqCI9j"),
+}
+
 
 def name_of(entry: Entry) -> str:
     return str(entry["id"])
@@ -52,8 +56,8 @@ def envelope_of(entry: Entry) -> Envelope:
     )
 
 
-def callback_of(entry: Entry) -> WecomAppCallback:
-    return WecomAppCallback(envelope_of(entry), conversation_of=lambda sender: f"conversation of {sender}")
+def callback_of(entry: Entry) -> WecomCallback:
+    return WecomCallback([envelope_of(entry)], conversation_of=lambda sender: f"conversation of {sender}")
 
 
 def signed_parts(entry: Entry) -> dict[str, str]:
@@ -68,14 +72,14 @@ def opens_the_post(entry: Entry) -> None:
     callback = callback_of(entry)
     message = callback.open(entry["raw_query"], entry["body"].encode())
     assert message == entry["plaintext"].encode()
-    inbound = callback.read(message, received_at_ms=1)
+    (read,) = callback.read(message, received_at_ms=1)
     if entry["channel"] == "app":
-        assert inbound is not None
-        assert inbound.kind is Kind.TEXT
-        assert (inbound.sender, inbound.text, inbound.message_id) == TEXTS_OF_APP_POSTS[entry["id"]]
-        assert inbound.conversation == f"conversation of {inbound.sender}"
+        assert isinstance(read, Inbound)
+        assert read.kind is Kind.TEXT
+        assert (read.sender, read.text, read.message_id) == TEXTS_OF_APP_POSTS[entry["id"]]
+        assert read.conversation == f"conversation of {read.sender}"
     else:
-        assert inbound is None  # a notice of another channel: acknowledged, nobody to answer
+        assert read == Pull(*PULLS_OF_KF_POSTS[entry["id"]])
 
 
 def verifies_and_decrypts_json(entry: Entry) -> None:
