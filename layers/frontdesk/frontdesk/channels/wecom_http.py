@@ -54,8 +54,7 @@ class WecomHttp:
         if error:
             raise error
         document = _json_object(answer.content) if isinstance(answer, requests.Response) else None
-        errcode = (document or {}).setdefault("errcode", 0)
-        if document is None or not isinstance(errcode, int):
+        if document is None or not isinstance(document.setdefault("errcode", 0), int):
             raise TransientError(f"{path}: the answer is not one of the API", code="wecom_garbled")
         return document
 
