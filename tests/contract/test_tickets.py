@@ -182,9 +182,7 @@ def test_the_ten_thousandth_of_a_day_has_a_digit_more(client: DynamoDBClient):
 
 
 @pytest.mark.parametrize("state", ["answered", "closed"])
-def test_a_ticket_that_has_ended_is_kept_for_400_days_and_an_open_one_until_it_ends(
-    client: DynamoDBClient, state: str
-):
+def test_a_ticket_that_has_ended_is_kept_for_400_days_and_an_open_one_until_it_ends(client: DynamoDBClient, state: str):
     store = dynamo(client)
     opened = store.open(ticket(), day=DAY)
     assert "expires_at" not in items(client)[opened.number]

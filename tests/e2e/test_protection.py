@@ -111,7 +111,7 @@ def test_a_conversation_leaves_no_readable_word_anywhere(
     assert "[手机号1]" in asked[0]
     assert look("the model", json.dumps(asked, ensure_ascii=False), [*marks.PERSONAL, marks.SPOKEN[0]]) == []
 
-    conversation = desk.conversation_of(customer)
+    conversation = desk.conversation_of("wecom_app", customer)
     wait_for("the session", lambda: sessions_of(desk, customer))
     wait_for(
         "the archived session",
@@ -135,7 +135,7 @@ def test_everything_that_was_said_is_in_the_audit_and_opens_for_who_has_the_key(
     wecom.says(customer, f"审计这一句，我的电话是 {marks.PHONE}")
     read = answered(wecom, customer)[0]
 
-    records = list(desk.audit.of(desk.conversation_of(customer)))
+    records = list(desk.audit.of(desk.conversation_of("wecom_app", customer)))
     status, shown = ops(stack, "audit", "show", "--customer", customer)
 
     assert [record.kind for record in records] == ["generated", "unmasked"]
@@ -156,7 +156,7 @@ def test_a_question_that_a_rule_forbids_gets_the_rules_sentence_and_never_reache
 
     assert "没法照办" in read
     assert not [run for run in fastgpt.get("/runs").json()["runs"] if "略以上" in run["question"]]
-    record = next(iter(desk.audit.of(desk.conversation_of("sealed-rosa"))))
+    record = next(iter(desk.audit.of(desk.conversation_of("wecom_app", "sealed-rosa"))))
     assert (record.kind, record.details["action"]) == ("filtered", "block")
     assert record.actor.startswith("rule:prompt-injection@")
 

@@ -1,7 +1,8 @@
 """Nothing readable leaks: marked secrets and marked personal data go every way and meet every error, and are looked for.
 
 The functions are composed as they are deployed. Where a mark may be found, and why, is told by `watched_desk.ALLOWED`:
-in what goes over the wire to WeCom and FastGPT, and nowhere else.
+in what goes over the wire to WeCom, FastGPT and the company's ticket system, and nowhere else but for the user ids of
+the company's own people. Where people come in is in `test_leaks_people`.
 """
 
 from __future__ import annotations
@@ -9,10 +10,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-import socket
 import sys
 import time
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -21,121 +21,34 @@ import pytest
 from frontdesk import bootstrap
 from frontdesk.errors import SettingsError, TransientError, UnopenableError
 from frontdesk.fastgpt.errors_table import _BY_STATUS_TEXT
-from frontdesk.protection import chain
-from frontdesk.protection.customer_keys import CustomerKeys
 from frontdesk.protection.sealing import Keyring
-from frontdesk.records import Happening
-from frontdesk.storage.audit import DynamoAudit
-from frontdesk.storage.customer_keys import DynamoCustomerKeys
+from frontdesk.storage.aws import dynamodb
 from frontdesk.storage.inbox import BODY_VERSION
-from tests.conftest import REGION
 from tests.contract.audit_in_memory import AUDIT
-from tests.contract.aws_in_memory import CUSTOMER_KEYS, LEDGER, SESSIONS
+from tests.contract.aws_in_memory import ACCOUNTS, ATTENDANCE, CUSTOMER_KEYS, LEDGER, SESSIONS, TICKETS
 from tests.integration import marks
-from tests.integration.aws_over_http import FAULTS, AwsOverHttp, Fault, aws_over_http
+from tests.integration.aws_over_http import FAULTS, Fault
 from tests.integration.marks import Find, Haystack, Mark, Sort, look
-from tests.integration.vendors_over_http import Vendors, vendors_over_http
 from tests.integration.watched_desk import (
     ALLOWED,
     ARCHIVE,
     AUDIT_BUCKET,
     MAX_RECEIVES,
+    QUEUES,
     REVIEWS,
-    RULES,
     SECRETS,
-    Heard,
     WatchedDesk,
-    listening,
+    said_in,
+    scripted,
 )
 from tests.vendor_side import App, message_xml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from tests.integration.aws_over_http import AwsCall
 
 ALL_PERSONAL = "，".join(mark.text for mark in marks.PERSONAL)
 # Every way a customer can be answered: what the model says, and the kind of reply on record.
 LONG = "\n\n".join(f"{number}. {marks.ANSWER}" + "这一段说明我们的服务。" * 80 for number in range(1, 14))
-RULES_FILE = """
-version: "2026-11-22.9"
-rules:
-  - {id: never-asked, applies_to: [question], action: block, sentence: 这个不能回答。, keywords: [禁忌话题甲]}
-  - {id: never-said, applies_to: [answer], action: block, sentence: 这个不能说。, keywords: [禁忌话题乙]}
-  - {id: unreadable, applies_to: [question, answer], action: mask, keywords: [琥珀遮盖]}
-  - {id: a-person, applies_to: [question, answer], action: handoff, sentence: 马上转给同事。, keywords: [人工丙]}
-  - {id: noted, applies_to: [question, answer], action: tag, keywords: [留意丁]}
-"""
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[AwsOverHttp]:
-    with aws_over_http(quoted=marks.QUOTED) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def vendors() -> Iterator[Vendors]:
-    with vendors_over_http(
-        secret=marks.WECOM_SECRET,
-        token=marks.WECOM_TOKEN,
-        encoding_aes_key=marks.ENCODING_AES_KEY,
-        fastgpt_key=marks.FASTGPT_KEY,
-        quoted=marks.QUOTED,
-    ) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def deployed(aws: AwsOverHttp, vendors: Vendors) -> tuple[AwsOverHttp, Vendors]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", marks.AWS_SECRET_KEY)
-        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-            environment.setenv(name, REGION)
-        desk = WatchedDesk(aws, vendors, environment)
-        desk.deploy()
-        desk.client("s3").put_object(Bucket=RULES, Key="rules/rules.yaml", Body=RULES_FILE.encode())
-        desk.compose()
-        # The first export looks far back; each later one goes on from here.
-        bootstrap.auditor().export(time_left=lambda: 900.0)
-    return aws, vendors
-
-
-@pytest.fixture
-def desk(
-    deployed: tuple[AwsOverHttp, Vendors],
-    monkeypatch: pytest.MonkeyPatch,
-    fresh_logger: logging.Logger,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[WatchedDesk]:
-    """Return the desk; when its test is over, nothing may be found that has leaked meanwhile."""
-    aws, vendors = deployed
-    aws.faults.clear()
-    aws.calls.clear()
-    vendors.calls.clear()
-    vendors.forget()
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))  # between its tries
-    desk = WatchedDesk(aws, vendors, monkeypatch)
-    desk.compose()
-    desk.printed = capsys.readouterr
-    with listening(desk.heard, fresh_logger, monkeypatch):
-        yield desk
-    aws.faults.clear()
-    try:
-        assert desk.finds() == []
-    finally:
-        desk.empty()
-
-
-def scripted(desk: WatchedDesk, question: str, **answer: Any) -> None:
-    """Let the model give this answer to what contains ``question``."""
-    desk.vendors.script("/fastgpt/_control/answers", {"match": question, **answer})
-
-
-def said_in(heard: Heard, place: str) -> str:
-    return b"\n".join(data for where, data in heard.out if where == place).decode()
-
 
 # -- the callback ------------------------------------------------------------------------------------------------------
 
@@ -235,17 +148,17 @@ def test_a_queue_out_of_reach_learns_nothing_to_tell(desk: WatchedDesk, closed_p
     assert "sqs_unreachable" in said_in(desk.heard, "log")
 
 
-@pytest.fixture
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 # -- starting ----------------------------------------------------------------------------------------------------------
 
 K1, K2 = marks.KEYRING.values()
+WITH_SECRETS = (
+    bootstrap.reception,
+    bootstrap.collector,
+    bootstrap.responder,
+    bootstrap.tickets,
+    bootstrap.auditor,
+    bootstrap.reviewer,
+)
 
 
 @pytest.mark.parametrize(
@@ -256,8 +169,14 @@ K1, K2 = marks.KEYRING.values()
         ("wecom", {"WECOM_ENCODING_AES_KEY": marks.WECOM_SECRET}),
         ("wecom", {"WECOM_SECRET": f"{marks.WECOM_SECRET} {marks.WECOM_SECRET}"}),
         ("wecom", {"WECOM_SECRET": {"nested": marks.WECOM_SECRET}}),
+        ("wecom", {"WECOM_KF_SECRET": f"{marks.KF_SECRET} {marks.KF_SECRET}"}),
+        ("wecom", {"WECOM_KF_TOKEN": f"{marks.KF_TOKEN} {marks.KF_SECRET}"}),
+        ("wecom", {"WECOM_KF_TOKEN": ""}),
+        ("wecom", {"WECOM_KF_ENCODING_AES_KEY": marks.KF_ENCODING_AES_KEY[:-1]}),
         ("identity", {"CONVERSATION_KEY": marks.CONVERSATION_KEY[:20]}),
         ("fastgpt", {"FASTGPT_API_KEY": f"{marks.FASTGPT_KEY}\n{marks.FASTGPT_KEY}"}),
+        ("fastgpt", {"FASTGPT_LITE_API_KEY": f"{marks.FASTGPT_LITE_KEY}\n{marks.FASTGPT_LITE_KEY}"}),
+        ("ticket", {"TICKET_WEBHOOK_SECRET": [marks.TICKET_SECRET]}),
         ("keyring", {"SM4_KEYRING": marks.SM2_KEY}),
         ("keyring", {"SM4_KEYRING": [K1, K2]}),
         ("keyring", {"SM4_KEYRING": json.dumps({"current": "k1", "keys": {"k1": K1, "k2": K1}})}),
@@ -277,19 +196,36 @@ def test_a_function_with_a_wrong_secret_does_not_start_and_does_not_show_it(
     bootstrap.responder()  # so that both keys have been in use
     desk.change_secret(secret, **values)
 
-    ends = [
-        desk.run(f"start of {composed.__name__}", composed)
-        for composed in (bootstrap.reception, bootstrap.responder, bootstrap.auditor, bootstrap.reviewer)
-    ]
+    ends = [desk.run(f"start of {composed.__name__}", composed) for composed in WITH_SECRETS]
 
     assert any(isinstance(end, Exception) for end in ends)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TICKET_WEBHOOK_URL", f"https://frontdesk:{marks.TICKET_SECRET}@tickets.example.com/hook"),
+        ("TICKET_WEBHOOK_URL", f"https://tickets.example.com/hook?key={marks.TICKET_SECRET}"),
+        ("TICKET_WEBHOOK_URL", f"http://tickets.example.com/{marks.TICKET_SECRET}"),
+        ("HANDOFF_AGENTS", f"{marks.USER_ID}, {marks.PHONE}"),
+        ("BUSINESS_HOURS", marks.QUOTED),
+        ("FASTGPT_LITE_APP_ID", marks.FASTGPT_LITE_KEY),
+        ("KF_HANDOFF_TO", marks.USER_ID),
+    ],
+)
+def test_a_function_with_a_wrong_setting_does_not_start_and_does_not_show_it(desk: WatchedDesk, name: str, value: str):
+    desk.compose(**{name: value})
+
+    ends = [desk.run(f"start of {each.__name__}", each) for each in (bootstrap.responder, bootstrap.tickets)]
+
+    assert any(isinstance(end, SettingsError) and name in str(end) for end in ends)
 
 
 def test_a_secret_that_is_no_object_does_not_show_itself(desk: WatchedDesk):
     for name in SECRETS:
         desk.client("secretsmanager").put_secret_value(SecretId=name, SecretString=f'"{marks.QUOTED}')
 
-    for composed in (bootstrap.reception, bootstrap.responder, bootstrap.auditor, bootstrap.reviewer):
+    for composed in WITH_SECRETS:
         assert isinstance(desk.run(f"start of {composed.__name__}", composed), SettingsError)
 
 
@@ -297,7 +233,7 @@ def test_a_secret_that_is_no_object_does_not_show_itself(desk: WatchedDesk):
 def test_secrets_that_cannot_be_read_are_not_told_of(desk: WatchedDesk, kind: str):
     desk.aws.faults.append(Fault(kind, lambda call: call.service == "secretsmanager"))
 
-    for composed in (bootstrap.reception, bootstrap.responder, bootstrap.auditor, bootstrap.reviewer):
+    for composed in WITH_SECRETS:
         assert isinstance(desk.run(f"start of {composed.__name__}", composed), Exception)
 
 
@@ -305,10 +241,7 @@ def test_secrets_that_cannot_be_read_are_not_told_of(desk: WatchedDesk, kind: st
 def test_a_keyring_that_cannot_be_checked_is_not_told_of(desk: WatchedDesk, kind: str):
     desk.aws.faults.append(Fault(kind, lambda call: call.service == "dynamodb"))
 
-    ends = [
-        desk.run(f"start of {composed.__name__}", composed)
-        for composed in (bootstrap.reception, bootstrap.responder, bootstrap.reviewer)
-    ]
+    ends = [desk.run(f"start of {composed.__name__}", composed) for composed in (*WITH_SECRETS[:4], bootstrap.reviewer)]
 
     # An answer that is no JSON is an empty one to boto3.
     assert all(isinstance(end, Exception) for end in ends[1:]) or kind == "garbage"
@@ -727,24 +660,9 @@ def test_a_removed_item_that_cannot_be_read_is_not_quoted(desk: WatchedDesk):
 # -- the audit and the review ------------------------------------------------------------------------------------------
 
 
-DAYS_AGO_S = 2 * 86_400  # yesterday may not be over yet: a day is for an hour longer
-
-
-def audit_of_another_day(desk: WatchedDesk) -> DynamoAudit:
-    """Return the audit as the responder has it, on a day that is over."""
-    keyring = Keyring.read(SECRETS["keyring"]["SM4_KEYRING"])
-    dynamodb = desk.client("dynamodb")
-    seals = CustomerKeys(keyring=keyring, store=DynamoCustomerKeys(dynamodb, CUSTOMER_KEYS), clock=time.monotonic)
-    return DynamoAudit(dynamodb, AUDIT, seals=seals, chain=chain, clock=lambda: time.time() - DAYS_AGO_S)
-
-
 def happened_before(desk: WatchedDesk, name: str, words: str) -> str:
     conversation = desk.conversation(desk.customer(name))
-    at_ms = int((time.time() - DAYS_AGO_S) * 1000)
-    happening = Happening(
-        kind="generated", actor="fastgpt:app@host", at_ms=at_ms, about="7011", before=marks.QUESTION, after=words
-    )
-    audit_of_another_day(desk).append(conversation, [happening])
+    desk.happened_before(conversation, kind="generated", actor="fastgpt:app@host", before=marks.QUESTION, after=words)
     return conversation
 
 
@@ -825,44 +743,102 @@ def put_planted(desk: WatchedDesk, name: str, **given: Any) -> None:
     desk.client("s3").put_object(Bucket=ARCHIVE, Key=f"planted/{name}", **given)
 
 
-def send_planted(desk: WatchedDesk, name: str, text: str) -> None:
-    desk.client("sqs").send_message(
-        QueueUrl=desk.inbox_url, MessageBody=text, MessageGroupId="x", MessageDeduplicationId=name
-    )
+def item_planted(table: str, *keys: str) -> Planting:
+    """Return what plants a text into an item of ``table``, which has these keys."""
+    # The search reads this table itself, for the keys in it.
+    own = {"current": "c1", "wrapped": "{}", "destroyed": "[]"} if table == CUSTOMER_KEYS else {}
+    others: dict[str, Any] = {"version": {"N": "1"}, **{name: {"S": value} for name, value in own.items()}}
+
+    def plant(desk: WatchedDesk, name: str, text: str) -> None:
+        numbered = {key: {"N" if key == "seq" else "S": name} for key in keys}
+        desk.client("dynamodb").put_item(TableName=table, Item={**others, **numbered, "value": {"S": text}})
+
+    return plant
 
 
-PLANTING: dict[str, Callable[[WatchedDesk, str, str], Any]] = {
-    "log field": lambda _, __, text: logging.getLogger("frontdesk.planted").error("said", extra={"message_id": text}),
-    "log of another logger": lambda _, __, text: logging.getLogger("urllib3.planted").warning("%s", text),
-    "standard output": lambda _, __, text: sys.stdout.write(text),
-    "error": lambda _, __, text: TransientError(text),
-    "end of a function": lambda desk, _, text: desk.run("function", lambda: {}[text]),
-    "answer of a function": lambda desk, _, text: desk.run("function", lambda: {"batchItemFailures": [text]}),
-    "table": lambda desk, name, text: desk.client("dynamodb").put_item(
-        TableName=LEDGER, Item={"key": {"S": name}, "value": {"S": text}}
+def send_planted(queue: str) -> Planting:
+    """Return what plants a text into a body of ``queue``."""
+
+    def plant(desk: WatchedDesk, name: str, text: str) -> None:
+        desk.client("sqs").send_message(
+            QueueUrl=desk.queue_url(queue), MessageBody=text, MessageGroupId="x", MessageDeduplicationId=name
+        )
+
+    return plant
+
+
+def call_planted(path: str, **more: Any) -> Planting:
+    """Return what plants a text into the body of a request to a vendor."""
+    return lambda desk, _, text: desk.vendors.control.post(path, json={"text": text}, **more)
+
+
+Planting = Callable[[WatchedDesk, str, str], Any]
+# How each kind of place gets a text, and under which name the search hears it, where marks belong to it.
+PLANTING: dict[str, tuple[Planting, str]] = {
+    "log field": (
+        lambda _, __, text: logging.getLogger("frontdesk.planted").error("said", extra={"message_id": text}),
+        "log",
     ),
-    "object": lambda desk, name, text: put_planted(desk, name, Body=text.encode()),
-    "object name": lambda desk, _, text: put_planted(desk, text),
-    "metadata": lambda desk, name, text: put_planted(desk, name, Metadata={"a": quote(text)}),
-    "queue": send_planted,
-    "request to a vendor": lambda desk, _, text: desk.vendors.control.post(
-        "/fastgpt/api/v1/chat/completions", json={"chatId": text}
+    "log of another logger": (
+        lambda _, __, text: logging.getLogger("urllib3.planted").warning("%s", text),
+        "log of another logger",
     ),
+    "standard output": (lambda _, __, text: sys.stdout.write(text), "standard output"),
+    "standard error": (lambda _, __, text: sys.stderr.write(text), "standard error"),
+    "error": (lambda _, __, text: TransientError(text), "an error's own text"),
+    **{
+        f"{how} of the {function}": (plant, f"{how} of the {function}")
+        for function in ("callback", "collector", "sweep", "responder", "tickets function")
+        for how, plant in {
+            "end": lambda desk, _, text, function=function: desk.run(function, lambda: {}[text]),
+            "answer": lambda desk, _, text, function=function: desk.run(function, lambda: [text]),
+        }.items()
+    },
+    **{
+        f"table {table}": (item_planted(table, *keys), f"table {table}")
+        for table, keys in {
+            SESSIONS: ("conversation", "session_id"),
+            LEDGER: ("key",),
+            CUSTOMER_KEYS: ("conversation",),
+            AUDIT: ("conversation", "seq"),
+            REVIEWS: ("conversation", "seq"),
+            ACCOUNTS: ("account",),
+            ATTENDANCE: ("conversation",),
+            TICKETS: ("number",),
+        }.items()
+    },
+    "request to a table": (
+        lambda _, name, text: dynamodb().put_item(TableName=LEDGER, Item={"key": {"S": name}, "value": {"S": text}}),
+        "request to dynamodb",
+    ),
+    "object": (lambda desk, name, text: put_planted(desk, name, Body=text.encode()), f"bucket {ARCHIVE}"),
+    "object name": (lambda desk, _, text: put_planted(desk, text), f"bucket {ARCHIVE}"),
+    "metadata": (lambda desk, name, text: put_planted(desk, name, Metadata={"a": quote(text)}), f"bucket {ARCHIVE}"),
+    **{f"queue {queue}": (send_planted(queue), f"queue {queue}") for queue in QUEUES},
+    "request to FastGPT": (call_planted("/fastgpt/api/v1/chat/completions"), "FastGPT body"),
+    **{
+        f"request to WeCom's {path}": (call_planted(f"/wecom/cgi-bin/{path}"), f"WeCom {path} body")
+        for path in ("message/send", "kf/send_msg", "kf/send_msg_on_event", "kf/sync_msg", "kf/service_state/trans")
+    },
+    "request to the ticket system": (call_planted("/tickets/hook"), "ticket system body"),
 }
 
 
 @pytest.mark.parametrize("place", PLANTING)
 def test_marks_that_are_planted_are_found(desk: WatchedDesk, place: str):
-    for number, mark in enumerate(marks.MARKS):
-        PLANTING[place](desk, str(number), f"before {mark.text} after")
+    plant, heard_at = PLANTING[place]
+    known = {mark.name: mark for mark in marks.MARKS}
+    for number, mark in enumerate(known.values()):
+        plant(desk, str(number), f"before {mark.text} after")
 
-    found = {find.mark for find in desk.finds()}
+    found = {(find.place, find.mark) for find in desk.finds()}
     desk.empty()
     desk.vendors.calls.clear()
+    desk.aws.calls.clear()
     desk.heard.out.clear()
 
-    allowed = ALLOWED["FastGPT body"][0] if place == "request to a vendor" else frozenset()
-    assert found == {mark.name for mark in marks.MARKS} - allowed
+    allowed = ALLOWED.get(heard_at, (frozenset[str](), ""))[0]
+    assert {mark for where, mark in found if where == heard_at} == known.keys() - allowed
 
 
 def test_secrets_that_arise_on_the_way_are_looked_for_too(desk: WatchedDesk):
@@ -877,21 +853,6 @@ def test_secrets_that_arise_on_the_way_are_looked_for_too(desk: WatchedDesk):
         desk.heard.hear("anywhere", mark.text)
         assert desk.heard.finds([mark]) == [Find("anywhere", mark.name, "plain")]
     desk.heard.out.clear()
-
-
-def test_every_place_that_is_allowed_something_is_reached_and_says_why(desk: WatchedDesk):
-    """A place that nothing reaches any more would be an exception for nobody."""
-    scripted(desk, marks.QUESTION, text=f"{marks.ANSWER} [手机号1] {marks.QUESTION}")
-    desk.answers(desk.customer("allowed"), f"{marks.QUESTION} {marks.PHONE}")
-    desk.finds()
-
-    for place, (names, reason) in ALLOWED.items():
-        present = {
-            find.mark for find in look(place, said_in(desk.heard, place), [*marks.MARKS, *desk.marks_that_arose()])
-        }
-        assert reason
-        if place != "answer of the callback":
-            assert present & names, place
 
 
 def test_marks_are_what_the_product_takes_them_for():

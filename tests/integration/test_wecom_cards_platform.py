@@ -116,9 +116,7 @@ def test_who_attends_gets_the_brief_and_the_button_to_give_back(platform: Platfo
     assert press(platform, ZHOU, f"handoff:{CONVERSATION}:return").details["key"].endswith(":return")
 
 
-def test_what_a_customer_writes_is_passed_on_once_a_message_however_often_it_comes(
-    platform: Platform, api: WecomApi
-):
+def test_what_a_customer_writes_is_passed_on_once_a_message_however_often_it_comes(platform: Platform, api: WecomApi):
     desk = AppDesk(api, attendances=InMemoryAttendances(), agents=(ZHOU, WU), clock=platform.clock)
     attended = attendance(conversation=CONVERSATION, channel="wecom_app", state="person", agent=ZHOU)
 
