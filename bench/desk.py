@@ -4,41 +4,43 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import requests
 
-from bench.aws_recorder import AwsRecorder
 from bench.messages import KEYRING, batch_event
+from bench.relay import AwsRelay, WecomRelay
 from bench.rie import Function
 from bench.sampling import MeasurementError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
-    from bench.aws_recorder import Call
     from bench.lab import Lab
+    from bench.relay import Call
     from bench.rie import LambdaRuntime
 
 _LIMIT_S = 30
 
 
 class Desk:
-    """The built responder under the Lambda runtime, twice: talking to the AWS emulator directly, and recorded.
+    """The built responder under the Lambda runtime, twice: talking to AWS emulator and WeCom directly, and recorded.
 
-    Use it as a context manager. The recorded one is only there to tell what the emulator's share is.
+    Use it as a context manager. The recorded one is only there to tell what the shares of these two are.
     """
 
-    def __init__(self, lab: Lab, name: str) -> None:
-        """``name`` tells its logs from those of other desks."""
+    def __init__(self, lab: Lab, name: str, **settings: str) -> None:
+        """``name`` tells its logs from those of other desks; ``settings`` go over those of the template."""
         self._lab = lab
+        self._settings = settings
         self._name = name
         self._exits = ExitStack()
         self._customers = 0
         self._plain: LambdaRuntime
         self._recorded: LambdaRuntime
-        self._recorder = AwsRecorder(lab.aws.port)
+        self._aws = AwsRelay(lab.aws.port)
+        self._wecom = WecomRelay(lab.wecom_port)
 
     def __enter__(self) -> Self:
         """Start both."""
@@ -57,10 +59,13 @@ class Desk:
         environ = lab.environment("ResponderFunction", {**lab.resources, **arns}) | {
             "WECOM_API_BASE": lab.wecom_url,
             "FASTGPT_BASE_URL": f"{lab.fastgpt_url}/api",
+            **self._settings,
         }
-        self._exits.enter_context(self._recorder)
+        for relay in (self._aws, self._wecom):
+            self._exits.enter_context(relay)
+        relayed = {"AWS_ENDPOINT_URL": self._aws.url, "WECOM_API_BASE": self._wecom.url}
         self._plain = self._start(environ | {"AWS_ENDPOINT_URL": lab.aws.endpoint_url}, "direct")
-        self._recorded = self._start(environ | {"AWS_ENDPOINT_URL": self._recorder.url}, "recorded")
+        self._recorded = self._start(environ | relayed, "recorded")
         return self
 
     def __exit__(
@@ -85,25 +90,44 @@ class Desk:
 
     def recorded(self, conversations: int, words: str) -> list[Call]:
         """Return the calls to the AWS emulator that one such invoke makes."""
-        self._recorder.take()
+        self._aws.take()
         self._invoke(self._recorded, conversations, words)
-        return self._recorder.take()
+        return self._aws.take()
 
-    def _invoke(self, runtime: LambdaRuntime, conversations: int, words: str) -> float:
-        senders = [self._new_customer() for _ in range(conversations)]
-        answer, took_ms = runtime.invoke(batch_event(senders, words))
-        if answer != {"batchItemFailures": []}:
-            raise MeasurementError("a message was not answered: the time would mean nothing")
-        self._require_answers(senders)
-        return took_ms
+    def take(self, event: Mapping[str, Any]) -> float:
+        """Return how long it takes to handle ``event``, all of it."""
+        return self._taken(self._plain, event)
 
-    def _new_customer(self) -> str:
+    def take_recorded(self, event: Mapping[str, Any]) -> tuple[list[Call], list[Call]]:
+        """Return the calls to the AWS emulator and to WeCom that handling ``event`` makes."""
+        self._aws.take()
+        self._wecom.take()
+        self._taken(self._recorded, event)
+        return self._aws.take(), self._wecom.take()
+
+    def new_member(self) -> str:
         """Return a member whom WeCom knows and who has not written before: nobody runs into a limit of sends."""
         self._customers += 1
         sender = f"{self._name}.{self._customers}"
-        url = f"{self._lab.wecom_url}/_control/members"
-        requests.post(url, json={"userid": sender}, timeout=_LIMIT_S).raise_for_status()
+        self.control("members", userid=sender)
         return sender
+
+    def control(self, path: str, **document: Any) -> None:
+        """Script the simulated WeCom."""
+        url = f"{self._lab.wecom_url}/_control/{path}"
+        requests.post(url, json=document, timeout=_LIMIT_S).raise_for_status()
+
+    def _invoke(self, runtime: LambdaRuntime, conversations: int, words: str) -> float:
+        senders = [self.new_member() for _ in range(conversations)]
+        took_ms = self._taken(runtime, batch_event(senders, words))
+        self._require_answers(senders)
+        return took_ms
+
+    def _taken(self, runtime: LambdaRuntime, event: Mapping[str, Any]) -> float:
+        answer, took_ms = runtime.invoke(event)
+        if answer != {"batchItemFailures": []}:
+            raise MeasurementError("a message was not answered: the time would mean nothing")
+        return took_ms
 
     def _require_answers(self, senders: Iterable[str]) -> None:
         for sender in senders:

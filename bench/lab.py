@@ -28,6 +28,8 @@ STACK = "stack"
 """The folder, in the lab's own, of the whole local stack that one figure needs."""
 
 _START_LIMIT_S = 30.0
+_TABLES = ("Sessions", "Ledger", "CustomerKeys", "Audit", "Accounts", "Attendance", "Tickets")
+_QUEUES = ("Inbox", "Pulls", "TicketQueue")
 _BUILD_ID = "0" * 16
 
 
@@ -103,25 +105,30 @@ class Lab:
 
     @cached_property
     def resources(self) -> dict[str, str]:
-        """The template's tables and buckets in the emulator, by logical id; without queue or functions."""
+        """The template's tables and buckets in the emulator, by logical id; without queues or functions."""
         tables = self.aws.client("dynamodb")
-        for name in ("Sessions", "Ledger", "CustomerKeys", "Audit"):
+        for name in _TABLES:
             tables.create_table(TableName=name, **table_properties(self.template["Resources"][name]["Properties"]))
         for bucket in ("archive", "rules"):
             self.aws.client("s3").create_bucket(Bucket=bucket)
         return {
-            **{name: name for name in ("Sessions", "Ledger", "CustomerKeys", "Audit")},
+            **{name: name for name in _TABLES},
             "ArchiveBucket": "archive",
             "RulesBucket": "rules",
-            "Inbox": f"{self.aws.endpoint_url}/000000000000/inbox.fifo",
+            **{name: f"{self.aws.endpoint_url}/000000000000/{name.lower()}.fifo" for name in _QUEUES},
         }
 
     @cached_property
     def wecom_url(self) -> str:
         """Where the simulated WeCom answers, in a process of its own."""
+        return f"http://127.0.0.1:{self.wecom_port}"
+
+    @cached_property
+    def wecom_port(self) -> int:
+        """The port of the simulated WeCom, which is started by asking for it."""
         port = free_port()
         self._simulate("wecom", ["--port", str(port)], f"http://127.0.0.1:{port}/_control/members")
-        return f"http://127.0.0.1:{port}"
+        return port
 
     @cached_property
     def fastgpt_url(self) -> str:

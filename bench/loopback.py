@@ -1,4 +1,4 @@
-"""A small HTTP server on this machine that costs next to nothing: what the stand-ins for AWS are built on."""
+"""A small HTTP server on this machine that costs next to nothing: what stands in for AWS, or between us and others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Reply:
 
 
 class LoopbackServer(ABC):
-    """Answers POST requests on a free port while it is entered, each connection in a thread of its own."""
+    """Answers GET and POST requests on a free port while it is entered, each connection in a thread of its own."""
 
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
@@ -32,7 +32,10 @@ class LoopbackServer(ABC):
 
     @abstractmethod
     def respond(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Return the answer to one request; called in any thread. Names of headers are in lower case."""
+        """Return the answer to one request; called in any thread. Names of headers are in lower case.
+
+        ``path`` has the query with it. A GET has no ``body``.
+        """
 
     @property
     def url(self) -> str:
@@ -68,6 +71,8 @@ def _handler_of(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             self.wfile.write(reply.body)
+
+        do_GET = do_POST  # noqa: N815  # the standard library's name
 
         def log_message(self, *_: object) -> None:
             """Write nothing: the terminal is the table's."""

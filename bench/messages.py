@@ -87,16 +87,16 @@ def gateway_event(callback: Callback) -> dict[str, Any]:
     }
 
 
-def batch_event(senders: Iterable[str], words: str) -> dict[str, Any]:
-    """Return an SQS event in which each of ``senders`` says ``words``, as if the callback had just queued it."""
-    return {"Records": [_record(number, sender, words) for number, sender in enumerate(senders)]}
+def batch_event(senders: Iterable[str], words: str, channel: str = "wecom_app") -> dict[str, Any]:
+    """Return an SQS event in which each of ``senders`` says ``words``, as if they had just been queued."""
+    return {"Records": [_record(number, sender, words, channel) for number, sender in enumerate(senders)]}
 
 
-def _record(number: int, sender: str, words: str) -> dict[str, Any]:
+def _record(number: int, sender: str, words: str, channel: str) -> dict[str, Any]:
     message_id = str(uuid4().int % 10**19)
     conversation = uuid4().hex
     inbound = Inbound(
-        channel="wecom_app",
+        channel=channel,
         conversation=conversation,
         message_id=message_id,
         sender=sender,

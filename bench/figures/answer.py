@@ -19,8 +19,8 @@ from bench.sampling import MeasurementError, in_turns, median, milliseconds
 from bench.table import Goal, Row
 
 if TYPE_CHECKING:
-    from bench.aws_recorder import Call
     from bench.lab import Lab
+    from bench.relay import Call
 
 _ROUNDS = 30
 _WARM_UPS = 5  # the first fetches WeCom's access token and opens all connections

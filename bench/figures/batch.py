@@ -10,8 +10,8 @@ from bench.sampling import in_turns, median
 from bench.table import Goal, Row
 
 if TYPE_CHECKING:
-    from bench.aws_recorder import Call
     from bench.lab import Lab
+    from bench.relay import Call
 
 _ROUNDS = 5
 _CONVERSATIONS = 10  # what the queue hands over at most

@@ -16,7 +16,9 @@ from bench.messages import CallbackMaker
 from bench.sampling import MeasurementError, in_turns, median
 from bench.table import Row
 from frontdesk.channels.envelope import Envelope, query_values
-from frontdesk.channels.wecom_app import CHANNEL, WecomAppCallback
+from frontdesk.channels.wecom_app import CHANNEL
+from frontdesk.channels.wecom_callback import WecomCallback
+from frontdesk.messages import Inbound
 from frontdesk.protection.identity import Pseudonyms
 
 if TYPE_CHECKING:
@@ -36,15 +38,15 @@ def measure(lab: Lab) -> list[Row]:
     maker = CallbackMaker(lab.vendors)
     callbacks = [maker.text() for _ in range(_MESSAGES)]
     pseudonyms = Pseudonyms("0123456789abcdef0123456789abcdef")
-    ours = WecomAppCallback(
-        Envelope(token=token, encoding_aes_key=key, receive_id=corp_id, clock=time.time),
+    ours = WecomCallback(
+        [Envelope(token=token, encoding_aes_key=key, receive_id=corp_id, clock=time.time)],
         conversation_of=lambda sender: pseudonyms.conversation(CHANNEL, corp_id, sender),
     )
     theirs = WeChatCrypto(token, key, corp_id)
 
     def frontdesk(callback: Callback) -> str:
-        inbound = ours.read(ours.open(callback.query, callback.body), received_at_ms=0)
-        return inbound.text if inbound else ""
+        (inbound,) = ours.read(ours.open(callback.query, callback.body), received_at_ms=0)
+        return inbound.text if isinstance(inbound, Inbound) else ""
 
     def wechatpy(callback: Callback) -> str:
         query = query_values(callback.query)

@@ -108,6 +108,7 @@ def _functions(lab: Lab, aws_url: str) -> dict[str, Function]:
             "KeyringSecret": "keyring",
             "CustomerKeys": "customer-keys",
             "Inbox": f"{aws_url}/000000000000/inbox.fifo",
+            "Pulls": f"{aws_url}/000000000000/pulls.fifo",
         },
     )
     environ["AWS_ENDPOINT_URL"] = aws_url
