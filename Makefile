@@ -17,7 +17,7 @@ LOCAL_AWS := .venv-aws/installed
 export PYTHON_RUNTIME ARCHITECTURE
 export PYTHONPATH := layers/frontdesk
 
-.PHONY: help setup run stop test lint format bench build deploy ops validate lock browser clean
+.PHONY: help setup run stop test lint format bench chaos build deploy conformance ops validate lock browser clean
 
 help: ## tell what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|' | sed 's/^/  make /'
@@ -45,11 +45,17 @@ format: $(DEVELOPMENT) ## put style right
 bench: setup ## measure, each figure beside its baseline
 	$(BIN)/python -m bench $(ARGS)
 
+chaos: $(DEVELOPMENT) ## lose, repeat, delay and kill, and count what became of 2,000 messages; ARGS=… names seeds
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 build: setup ## build the deployment for PYTHON_RUNTIME and ARCHITECTURE
 	$(BIN)/python -m ops.deployment build
 
 deploy: setup ## build and deploy to the AWS account in force; ARGS=… goes to sam deploy
 	$(BIN)/python -m ops.deployment deploy $(ARGS)
+
+conformance: $(DEVELOPMENT) ## check any bot for 微信客服 at URL=https://bot.example/callback; ARGS=--help tells more
+	@$(BIN)/python -m simulators.conformance --callback-url "$(URL)" $(ARGS)
 
 ops: $(DEVELOPMENT) ## operate a deployment, e.g. ARGS="audit verify"; ARGS=--help tells what there is
 	@$(BIN)/python -m ops $(ARGS)
