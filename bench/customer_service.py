@@ -20,9 +20,11 @@ import requests
 
 from bench.loopback import LoopbackServer, Reply
 from bench.messages import KEYRING, Callback, gateway_event
-from bench.relay import AwsRelay
+from bench.relay import Relay, aws_operation
 from bench.rie import Function
 from bench.sampling import MeasurementError, milliseconds
+from frontdesk.messages import Pull
+from frontdesk.storage.pulls import encode_bare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +85,7 @@ class Door:
         self._lab = lab
         self._name = name
         self._exits = ExitStack()
-        self._relay = AwsRelay(lab.aws.port)
+        self._relay = Relay(lab.aws.port, named=aws_operation)
         self._gateway = _Gateway()
         self._sqs: Any = lab.aws.client("sqs")
         self._customers = 0
@@ -155,10 +157,6 @@ class Door:
 
     def drained_ms(self, account: str, messages: int, *, recorded: bool = False) -> tuple[float, tuple[Call, ...]]:
         """Return how long one invoke of the collector takes to put a backlog into the inbox, and its calls to AWS."""
-        # Imported here, because the package's own modules are needed by no other figure of this file.
-        from frontdesk.messages import Pull
-        from frontdesk.storage.pulls import encode_bare
-
         self._relay.take()
         body = encode_bare(Pull(account=account, noticed_at_ms=int(time.time() * 1000)))
         told = {"MessageId": str(uuid4()), "ReceiptHandle": "unknown", "Body": body}

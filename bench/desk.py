@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import requests
 
 from bench.messages import KEYRING, batch_event
-from bench.relay import AwsRelay, WecomRelay
+from bench.relay import Relay, aws_operation, wecom_call
 from bench.rie import Function
 from bench.sampling import MeasurementError
 
@@ -39,8 +39,8 @@ class Desk:
         self._customers = 0
         self._plain: LambdaRuntime
         self._recorded: LambdaRuntime
-        self._aws = AwsRelay(lab.aws.port)
-        self._wecom = WecomRelay(lab.wecom_port)
+        self._aws = Relay(lab.aws.port, named=aws_operation)
+        self._wecom = Relay(lab.wecom_port, named=wecom_call)
 
     def __enter__(self) -> Self:
         """Start both."""

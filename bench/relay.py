@@ -9,14 +9,13 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.loopback import LoopbackServer, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _HOP_BY_HOP = frozenset({"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"})
 _LIMIT_S = 30
@@ -35,17 +34,14 @@ class Call:
 
 
 class Relay(LoopbackServer):
-    """Passes everything on to ``port`` of this machine."""
+    """Passes everything on to ``port`` of this machine; ``named`` says what a call is called, by path and headers."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, named: Callable[[str, Mapping[str, str]], str]) -> None:
         super().__init__()
         self._port = port
+        self._named = named
         self._calls: list[Call] = []
         self._of_thread = threading.local()
-
-    @abstractmethod
-    def operation(self, path: str, headers: Mapping[str, str]) -> str:
-        """Return what a call is called."""
 
     def take(self) -> list[Call]:
         """Return the calls since the last time this was asked."""
@@ -63,22 +59,16 @@ class Relay(LoopbackServer):
         response = connection.getresponse()
         content = response.read()
         end = time.perf_counter()
-        self._calls.append(Call(self.operation(path, headers), (end - start) * 1000, end))
+        self._calls.append(Call(self._named(path, headers), (end - start) * 1000, end))
         kept = {name: value for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP}
         return Reply(response.status, kept, content)
 
 
-class AwsRelay(Relay):
-    """A relay to the AWS emulator."""
-
-    def operation(self, path: str, headers: Mapping[str, str]) -> str:  # noqa: ARG002  # the header tells
-        """Return the name of an operation of AWS."""
-        return headers.get("x-amz-target", "").rpartition(".")[2]
+def aws_operation(_path: str, headers: Mapping[str, str]) -> str:
+    """Return the name of an operation of AWS's JSON protocols."""
+    return headers.get("x-amz-target", "").rpartition(".")[2]
 
 
-class WecomRelay(Relay):
-    """A relay to the simulated WeCom."""
-
-    def operation(self, path: str, headers: Mapping[str, str]) -> str:  # noqa: ARG002  # the path tells
-        """Return the path of a call of WeCom's API."""
-        return path.partition("?")[0].removeprefix("/cgi-bin/")
+def wecom_call(path: str, _headers: Mapping[str, str]) -> str:
+    """Return the path of a call of WeCom's API."""
+    return path.partition("?")[0].removeprefix("/cgi-bin/")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from bench import figures
+from bench.__main__ import FIGURES
+from bench.relay import aws_operation, wecom_call
 from bench.table import Goal, Row, number, table
 
 
@@ -66,3 +71,14 @@ def test_the_file_holds_every_sample_behind_a_median() -> None:
     written = Row("start", 2.0, "ms", baseline=4.0, ours_samples=(1.0, 2.0, 3.0), baseline_samples=(4.0,)).as_json()
 
     assert (written["ratio"], written["ours_samples"], written["baseline_samples"]) == (0.5, [1.0, 2.0, 3.0], [4.0])
+
+
+def test_every_figure_that_can_be_named_has_its_module_and_every_module_can_be_named() -> None:
+    modules = {path.stem for path in Path(str(figures.__file__)).parent.glob("*.py")} - {"__init__"}
+
+    assert modules == set(FIGURES)
+
+
+def test_a_relayed_call_is_called_as_its_service_calls_it() -> None:
+    assert aws_operation("/", {"x-amz-target": "DynamoDB_20120810.PutItem"}) == "PutItem"
+    assert wecom_call("/cgi-bin/kf/servicer/list?access_token=a&open_kfid=wk", {}) == "kf/servicer/list"
