@@ -29,6 +29,7 @@ _REQUIRED = {
     "location": (),
     "ca_link": ("link_url",),
 }
+_MOST_BYTES = {"link": {"title": 128, "desc": 512, "url": 2048}, "miniprogram": {"title": 64}}
 _MOST_ITEMS = 10
 _MENU_TEXT_BYTES = 1024
 _ITEM_TEXTS = {
@@ -123,11 +124,25 @@ def _content(state: PlatformState, document: dict[str, object], *, only: frozens
     if msgtype == "msgmenu":
         _check_menu(body)
         return _Content(msgtype, str(body.get("head_content", "")), body)
-    if msgtype in _MEDIA and not body.get("media_id"):
+    media_id = body.get("media_id")
+    if msgtype in _MEDIA and not (isinstance(media_id, str) and media_id):
         raise ApiError(errcodes.BAD_MEDIA)
     if any(not isinstance(body.get(name), str) or not body[name] for name in _REQUIRED.get(msgtype, ())):
         raise ApiError(errcodes.BAD_PARAMETER)
+    _check_own(msgtype, body)
     return _Content(msgtype, str(body.get("title", "")), body)
+
+
+def _check_own(msgtype: str, body: dict[str, object]) -> None:
+    """Raise `ApiError` for a text that is too long, a link without a scheme, and a place without coordinates."""
+    for name, most in _MOST_BYTES.get(msgtype, {}).items():
+        text = body.get(name, "")
+        if not isinstance(text, str) or len(text.encode()) > most:
+            raise ApiError(errcodes.BAD_PARAMETER)
+    if msgtype == "link" and not str(body["url"]).startswith(("http://", "https://")):
+        raise ApiError(errcodes.BAD_PARAMETER)
+    if msgtype == "location" and not all(_is_number(body.get(name)) for name in ("latitude", "longitude")):
+        raise ApiError(errcodes.BAD_PARAMETER)
 
 
 def _text(state: PlatformState, body: dict[str, object]) -> _Content:
@@ -158,15 +173,22 @@ def _check_menu(body: dict[str, object]) -> None:
 
 def _check_item(item: object) -> None:
     kind = item.get("type") if isinstance(item, dict) else None
-    if not isinstance(item, dict) or kind not in _ITEM_TEXTS:
+    # A kind that is no text cannot even be looked up.
+    if not isinstance(item, dict) or not isinstance(kind, str) or kind not in _ITEM_TEXTS:
         raise ApiError(errcodes.BAD_MENU_ITEM)
-    parts = item.get(str(kind))
+    parts = item.get(kind)
     if not isinstance(parts, dict):
         raise ApiError(errcodes.BAD_MENU_ITEM)
-    for name, most in _ITEM_TEXTS[str(kind)].items():
+    if parts.get("no_newline", 0) not in (0, 1):
+        raise ApiError(errcodes.BAD_PARAMETER)
+    for name, most in _ITEM_TEXTS[kind].items():
         text = parts.get(name, "")
         if not isinstance(text, str) or len(text.encode()) > most or (name == "content" and not text):
             raise ApiError(errcodes.BAD_PARAMETER)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _show(state: PlatformState, session: Session, by: Speaker, content: _Content, msgid: str) -> None:

@@ -24,9 +24,16 @@ MENU = {
     "tail_content": "感谢反馈",
 }
 
+LINK = {"title": "t", "url": "https://example.com/", "thumb_media_id": "m"}
+PROGRAM = {"appid": "wx1", "title": "t", "thumb_media_id": "m", "pagepath": "index"}
+
 
 def menu(**changes: Any) -> dict[str, Any]:
     return {"msgtype": "msgmenu", "msgmenu": {**MENU, **changes}}
+
+
+def link(**changes: Any) -> dict[str, Any]:
+    return {"msgtype": "link", "link": {**LINK, **changes}}
 
 
 def click(**parts: Any) -> dict[str, Any]:
@@ -80,12 +87,23 @@ class TestSending:
             ({"msgid": "编号"}, 40058),
             ({"msgid": 7}, 40058),
             ({"msgtype": "image", "image": {}}, 40007),
+            ({"msgtype": "image", "image": {"media_id": 7}}, 40007),
             ({"msgtype": "link", "link": {"title": "t", "url": "https://example.com/"}}, 40058),
+            (link(title="好" * 43), 40058),
+            (link(desc="好" * 171), 40058),
+            (link(desc=7), 40058),
+            (link(url="https://example.com/" + "a" * 2029), 40058),
+            (link(url="example.com"), 40058),
+            ({"msgtype": "location", "location": {"name": "上海"}}, 40058),
+            ({"msgtype": "location", "location": {"latitude": "31.2", "longitude": 121.4}}, 40058),
             ({"msgtype": "miniprogram", "miniprogram": {"appid": "wx1"}}, 40058),
+            ({"msgtype": "miniprogram", "miniprogram": {**PROGRAM, "title": "好" * 22}}, 40058),
             ({"msgtype": "ca_link", "ca_link": {}}, 40058),
             (menu(list=[MENU["list"][0]] * 11), 95008),
             (menu(list=[{"type": "button", "button": {}}]), 95009),
             (menu(list=["有帮助"]), 95009),
+            (menu(list=[{"type": ["click"]}]), 95009),
+            (menu(list=[{"type": "text", "text": {"content": "或者", "no_newline": 2}}]), 40058),
             (menu(list=[{"type": "click"}]), 95009),
             (menu(list={}), 40058),
             (menu(head_content="好" * 342), 40058),
@@ -115,7 +133,9 @@ class TestSending:
             menu(),
             {"msgtype": "image", "image": {"media_id": "m"}},
             {"msgtype": "location", "location": {"latitude": 31.2, "longitude": 121.4, "name": "上海"}},
-            {"msgtype": "link", "link": {"title": "t", "url": "https://example.com/", "thumb_media_id": "m"}},
+            link(),
+            link(title="t" * 128, desc="d" * 512, url="https://example.com/" + "a" * 2028),
+            {"msgtype": "miniprogram", "miniprogram": {**PROGRAM, "title": "t" * 64}},
             {"msgtype": "ca_link", "ca_link": {"link_url": "https://work.weixin.qq.com/ca/1"}},
         ],
     )
