@@ -11,25 +11,30 @@ import pytest
 
 from frontdesk import bootstrap
 from frontdesk.channels.envelope import Envelope
+from frontdesk.channels.ticket_webhook import TicketWebhook
 from frontdesk.channels.wecom_callback import WecomCallback
+from frontdesk.channels.wecom_kf import parts_of
 from frontdesk.conversation.reception import Reception
 from frontdesk.errors import FrontdeskError, MalformedMessageError, SettingsError, TransientError
 from frontdesk.protection.identity import Pseudonyms
-from frontdesk.settings import CallbackSecrets, ResponderSecrets
+from frontdesk.settings import CallbackSecrets, CollectorSecrets, ResponderSecrets, TicketsSecrets
 from frontdesk.storage.inbox import SqsInbox
 from frontdesk.storage.inbox_records import read_record
+from frontdesk.storage.pull_records import read_pull
 from frontdesk.storage.pulls import PullQueue
 from frontdesk.storage.secrets import read_secret
+from frontdesk.storage.ticket_requests import read_ticket_request
 from functions.callback.handler import lambda_handler
 from tests.factories import NOW, gateway_event, inbound, sqs_record
 from tests.fakes.queue import QUEUE_URL, InMemoryQueue
 from tests.fakes.seals import FakeRing
-from tests.vendor_side import App, event_xml, message_xml
+from tests.vendor_side import App, card_event_xml, event_xml, kf_notice_xml, message_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from frontdesk.messages import Received
+    from frontdesk.messages import Pull, Received
+    from frontdesk.records import TicketRequest
 
 WORDS, PERSON, URL = "MarkedWords", "marked.person", "https://marked.invalid/media"
 TOKEN, AES_KEY, KEY = (
@@ -55,6 +60,10 @@ MESSAGES = [
     *(message_xml(FromUserName=PERSON, MsgType=each, Content=each) for each in PRIVATE),
     event_xml("enter_agent", FromUserName=PERSON, EventKey=WORDS),
     event_xml(WORDS, FromUserName=PERSON),
+    card_event_xml(FromUserName=PERSON, EventKey=WORDS, TaskId=WORDS, ResponseCode=WORDS),
+    kf_notice_xml(Token=WORDS),
+    kf_notice_xml(Token=WORDS, OpenKfId=f"{WORDS} {PHONE}"),
+    kf_notice_xml(Event="kf_account_auth_change", AuthAddOpenKfId=PERSON),
     f"<xml><Content>{WORDS}&{WORDS};</Content></xml>",
     WORDS,
 ]
@@ -113,6 +122,18 @@ def read(body: str) -> Received:
     return read_record(sqs_record(body), max_receives=1, seals=FakeRing())
 
 
+PULL = json.dumps({"v": 1, "account": "wk1", "noticed_at_ms": 1})
+REQUEST = json.dumps({"v": 1, "what": "open", "request_id": "1", "channel": "wecom_kf", "reason": "asked"})
+
+
+def pull(body: str) -> Pull:
+    return read_pull(sqs_record(body), seals=FakeRing())
+
+
+def request(body: str) -> TicketRequest:
+    return read_ticket_request(sqs_record(body), seals=FakeRing())
+
+
 class CarelessError(FrontdeskError):
     """One of ours whose text says too much: it would be logged as it is."""
 
@@ -164,6 +185,16 @@ class Vault:
         lambda: CallbackSecrets.read({"WECOM_TOKEN": "-" + TOKEN, "WECOM_ENCODING_AES_KEY": AES_KEY + "!"}, {}),
         lambda: CallbackSecrets.read({}, {"CONVERSATION_KEY": KEY[:31]}),
         lambda: ResponderSecrets.read({"WECOM_SECRET": f"{KEY} {KEY}"}, {"FASTGPT_API_KEY": f"{KEY}\n{KEY}"}),
+        lambda: CallbackSecrets.read({"WECOM_KF_TOKEN": "-" + TOKEN, "WECOM_KF_ENCODING_AES_KEY": AES_KEY + "!"}, {}),
+        lambda: CollectorSecrets.read({"WECOM_KF_SECRET": f"{KEY} {KEY}"}, {"CONVERSATION_KEY": KEY[:31]}),
+        lambda: TicketsSecrets.read({"WECOM_SECRET": f"{KEY} {KEY}"}, {"TICKET_WEBHOOK_SECRET": ""}),
+        lambda: TicketWebhook(f"http://{TOKEN}.example.com/{KEY}", KEY),
+        lambda: pull(WORDS),
+        lambda: pull(PULL.replace('"wk1"', f'["{WORDS}"]')),
+        lambda: request(WORDS),
+        lambda: request(REQUEST.replace('"open"', f'"{WORDS}"')),
+        lambda: request(REQUEST.replace("}", f', "question": "{WORDS}"}}')),
+        lambda: parts_of(f"{PERSON}:{PHONE} {WORDS}"),
     ],
 )
 def test_no_error_text_shows_what_was_wrong_with_it(attempt: Callable[[], object]) -> None:
