@@ -94,11 +94,11 @@ class Wecom:
             if entry["direction"] == "outbound" and entry["visible"]
         ]
 
-    def card(self, member: str, about: str) -> dict[str, Any]:
-        """Return the newest card before ``member`` that names ``about``, as soon as it is there."""
+    def card(self, member: str, about: str, *, seen: int = 0) -> dict[str, Any]:
+        """Return the newest card before ``member`` that names ``about``, after ``seen`` entries, once it is there."""
 
         def newest() -> dict[str, Any] | None:
-            cards = [each for each in self.entries(member) if each["msgtype"] == "template_card"]
+            cards = [each for each in self.entries(member)[seen:] if each["msgtype"] == "template_card"]
             return next((each for each in reversed(cards) if about in json.dumps(each, ensure_ascii=False)), None)
 
         found: dict[str, Any] = wait_for(f"{member} has a card about {about}", newest)

@@ -121,9 +121,10 @@ def test_nobody_on_duty_makes_a_ticket_that_a_colleague_answers(kf: Kf, wecom: W
 
 
 def test_a_member_gets_a_colleague_by_a_card_and_the_machine_back(wecom: Wecom):
+    seen = len(wecom.entries("he.yun"))  # of other customers
     wecom.says("helen", "转人工")
     wait_for("it is announced", lambda: any("人工" in text for text in wecom.read("helen")))
-    card = wecom.card("he.yun", ":accept")
+    card = wecom.card("he.yun", ":accept", seen=seen)
     accept = next(key for key in keys_of(card) if key.endswith(":accept"))
     wecom.press("he.yun", card, accept)
     wait_for("the colleague reads the brief", lambda: any("客户要求人工" in text for text in wecom.read("he.yun")))
