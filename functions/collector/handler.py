@@ -9,18 +9,17 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from frontdesk import bootstrap, telemetry
 from frontdesk.errors import FrontdeskError, MalformedMessageError, TransientError, UnopenableError
+from frontdesk.redelivery import attempt_of, partial_response, wait_s
 
 if TYPE_CHECKING:
     from frontdesk.conversation.collecting import Collected
     from frontdesk.messages import Pull
 
 _BATCH = 10
-_BACKOFF_S = (5, 15, 45, 120)  # after the first, second, third … failed attempt
 _log = telemetry.build_logger()
 _workers = ThreadPoolExecutor(max_workers=_BATCH, thread_name_prefix="account")
 if bootstrap.in_lambda():
@@ -54,13 +53,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             failed += [(record, _wait_s(record, collector.max_receives, outcome)) for record, _ in news]
         else:
             _count(outcome, collector.channel)
-    if failed:
-        try:
-            collector.retry_later([(record["receiptHandle"], wait_s) for record, wait_s in failed])
-        except FrontdeskError as error:
-            # They come back all the same, only later: when the queue's visibility time-out has passed.
-            _log.warning("visibility not shortened", exc_info=error, extra={"code": error.code})
-    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record, _ in failed]}
+    return partial_response(failed, collector.retry_later)
 
 
 def _tell_unread(error: FrontdeskError) -> None:
@@ -72,11 +65,10 @@ def _tell_unread(error: FrontdeskError) -> None:
 
 def _wait_s(record: dict[str, Any], max_receives: int, error: FrontdeskError) -> int:
     """Return after how many seconds the queue shall hand ``record`` out again."""
-    attempt = int(record["attributes"]["ApproximateReceiveCount"])
-    if attempt >= max_receives or isinstance(error, MalformedMessageError):
-        return 0  # its attempts are used up, or of no use: the sooner it is a dead letter, the sooner people know
-    backoff_s = _BACKOFF_S[min(attempt, len(_BACKOFF_S)) - 1]
-    return max(backoff_s, ceil(error.retry_after_s)) if isinstance(error, TransientError) else backoff_s
+    attempt = attempt_of(record)
+    hopeless = isinstance(error, MalformedMessageError)  # its other attempts are of no use
+    asked_s = error.retry_after_s if isinstance(error, TransientError) else 0.0
+    return wait_s(attempt, last=hopeless or attempt >= max_receives, at_least_s=asked_s)
 
 
 def _count(collected: Collected, channel: str) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from frontdesk import bootstrap, telemetry
 from frontdesk.conversation.outcomes import Result
 from frontdesk.errors import ChargeUnknownError, ErasedError, FrontdeskError, MalformedMessageError, UnopenableError
+from frontdesk.redelivery import attempt_of, partial_response, wait_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from frontdesk.messages import Received
 
 _BATCH = 10
-_BACKOFF_S = (5, 15, 45, 120)  # after the first, second, third … failed attempt
 _COUNTED = {
     Result.ANSWERED: "Answered",
     Result.FALLBACK: "Fallback",
@@ -73,30 +72,19 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     outcomes = [outcome for each in answered for outcome in each]
     failed += [(records[id(each.received)], _wait_s(each)) for each in outcomes if not each.handled]
     _count(outcomes)
-    if failed:
-        try:
-            responder.retry_later([(record["receiptHandle"], wait_s) for record, wait_s in failed])
-        except FrontdeskError as error:
-            # They come back all the same, only later: when the queue's visibility time-out has passed.
-            _log.warning("visibility not shortened", exc_info=error, extra={"code": error.code})
-    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record, _ in failed]}
+    return partial_response(failed, responder.retry_later)
 
 
 def _wait_s(outcome: Outcome) -> int:
     """Return after how many seconds the queue shall hand the message out again."""
-    if outcome.result is Result.DEAD:
-        return 0  # its attempts are used up: the sooner it is among the dead letters, the sooner people know
-    return max(_backoff_s(outcome.received.attempt), ceil(outcome.retry_after_s))
+    dead = outcome.result is Result.DEAD
+    return wait_s(outcome.received.attempt, last=dead, at_least_s=outcome.retry_after_s)
 
 
 def _unread_wait_s(record: dict[str, Any], max_receives: int) -> int:
     """Return the wait of a message that could not be read, and so has no outcome."""
-    attempt = int(record["attributes"]["ApproximateReceiveCount"])
-    return 0 if attempt >= max_receives else _backoff_s(attempt)
-
-
-def _backoff_s(attempt: int) -> int:
-    return _BACKOFF_S[min(attempt, len(_BACKOFF_S)) - 1]
+    attempt = attempt_of(record)
+    return wait_s(attempt, last=attempt >= max_receives)
 
 
 def _count(outcomes: Iterable[Outcome]) -> None:

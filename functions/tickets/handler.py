@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from frontdesk import bootstrap, telemetry
 from frontdesk.errors import ErasedError, FrontdeskError, MalformedMessageError, UnopenableError
+from frontdesk.redelivery import attempt_of, partial_response, wait_s
 
 if TYPE_CHECKING:
     from frontdesk.conversation.ticketing import TicketOutcome
 
 _BATCH = 10
 _RESERVE_S = 2.0  # for what follows the last call: saving, the queue, the metrics
-_BACKOFF_S = (5, 15, 45, 120)  # after the first, second, third … failed attempt
 _UNOPENED = {UnopenableError.code, ErasedError.code}
 _log = telemetry.build_logger()
 _workers = ThreadPoolExecutor(max_workers=_BATCH, thread_name_prefix="tickets")
@@ -36,25 +36,20 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     for record in event["Records"]:
         groups[record["attributes"]["MessageGroupId"]].append(record)
     failed = [each for group in _workers.map(lambda group: _work(group, deadline), groups.values()) for each in group]
-    if failed:
-        try:
-            bootstrap.tickets().retry_later([(record["receiptHandle"], wait_s) for record, wait_s in failed])
-        except FrontdeskError as error:
-            # They come back all the same, only later: when the queue's visibility time-out has passed.
-            _log.warning("visibility not shortened", exc_info=error, extra={"code": error.code})
-    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record, _ in failed]}
+    return partial_response(failed, bootstrap.tickets().retry_later)
 
 
 def _work(group: list[dict[str, Any]], deadline: float) -> list[tuple[dict[str, Any], int]]:
     """Do what the records of one group ask for; return those that come again, each with its wait in seconds."""
     waits = [(record, _take(record, deadline)) for record in group]
-    return [(record, wait_s) for record, wait_s in waits if wait_s is not None]
+    return [(record, seconds) for record, seconds in waits if seconds is not None]
 
 
 def _take(record: dict[str, Any], deadline: float) -> int | None:
     """Do what one record asks for; return after how many seconds it shall come again, nothing when it is done."""
     tickets = bootstrap.tickets()
-    attempt = int(record["attributes"]["ApproximateReceiveCount"])
+    attempt = attempt_of(record)
+    last = attempt >= tickets.max_receives
     try:
         request = tickets.read(record)
     except MalformedMessageError as error:
@@ -65,17 +60,12 @@ def _take(record: dict[str, Any], deadline: float) -> int | None:
         _log.error("ticket request not read", exc_info=error, extra={"code": error.code})
         if error.code in _UNOPENED:
             telemetry.emit_metrics("system", {"Unopened": [1]})
-        return _wait_s(attempt, tickets.max_receives)
+        return wait_s(attempt, last=last)
     outcome = tickets.ticketing.take(request, deadline=deadline)
     _count(outcome)
     if outcome.handled:
         return None
-    return max(_wait_s(attempt, tickets.max_receives), ceil(outcome.retry_after_s))
-
-
-def _wait_s(attempt: int, max_receives: int) -> int:
-    """Return the wait after a failed attempt; none after the last, so that people know soon."""
-    return 0 if attempt >= max_receives else _BACKOFF_S[min(attempt, len(_BACKOFF_S)) - 1]
+    return max(wait_s(attempt, last=last), ceil(outcome.retry_after_s))
 
 
 def _count(outcome: TicketOutcome) -> None:

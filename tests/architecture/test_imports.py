@@ -1,11 +1,12 @@
 """Who may import whom, read from the sources: the house's inner walls.
 
-functions → bootstrap, telemetry, errors, messages, and the outcome words of conversation
+functions → bootstrap, telemetry, redelivery, errors, messages, and the outcome words of conversation
 bootstrap → everything below
 conversation → messages, records, errors, itself                   (knows no vendor, no AWS)
 channels, fastgpt, protection, storage → messages, records, errors, third parties, itself
 settings → messages, errors
 telemetry → errors, and the redaction of protection
+redelivery → errors
 records → messages
 messages, errors → standard library
 """
@@ -35,6 +36,7 @@ PARTS: dict[str, set[str]] = {
     "records": {"messages"},
     "settings": {"messages", "errors"},
     "telemetry": {"errors", "protection"},  # the log's redaction
+    "redelivery": {"errors"},
     "conversation": WORDS | {"conversation"},
     "channels": WORDS | {"channels"},
     "fastgpt": WORDS | {"fastgpt"},
@@ -42,7 +44,7 @@ PARTS: dict[str, set[str]] = {
     "storage": WORDS | {"storage"},
 }
 PARTS["bootstrap"] = set(PARTS)
-PARTS["functions"] = {"bootstrap", "telemetry", "errors", "messages", "conversation"}
+PARTS["functions"] = {"bootstrap", "telemetry", "redelivery", "errors", "messages", "conversation"}
 THIRD_PARTIES: dict[str, set[str]] = {
     "telemetry": {"aws_lambda_powertools"},
     "channels": {"cryptography", "defusedxml", "markdown_it", "requests"},
