@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from frontdesk.conversation.duties import ATTEND, begun, plain, same_person
+from frontdesk.conversation.duties import ATTEND, attends, begun, plain
 from frontdesk.errors import ConflictError, TransientError
 from frontdesk.messages import Charge, Inbound, Kind
 from frontdesk.records import Ticket
@@ -70,7 +70,7 @@ class Attending:
     def holds(self, duty: Duty, userid: str) -> bool:
         """Return whether the customer is this person's still."""
         attendance = self._attendances.get(duty.about)
-        return attendance is not None and _attends(attendance, userid)
+        return attendance is not None and attends(attendance, userid)
 
     def accept(self, press: Inbound, conversation: str, held: Duty | None, *, deadline: float) -> None:
         """Put the person in charge of the customer who waits, unless somebody was faster.
@@ -84,7 +84,7 @@ class Attending:
             self._chat.tell(press, _BUSY, deadline=deadline)
             return
         attendance, duty = self._take_over(press, conversation, held)
-        if attendance and _attends(attendance, press.sender):
+        if attendance and attends(attendance, press.sender):
             # Pressed again it is told again, under the name of the press that did it.
             change = {"change": "taken", "servicer": attendance.agent}
             self._queue.put(_state(attendance, press, duty.begun_by, change))
@@ -105,7 +105,7 @@ class Attending:
             duty = begun(ATTEND, conversation, inbound)
         done = duty.ended_by == inbound.message_id
         attendance = self._attendances.get(conversation)
-        if attendance and _attends(attendance, inbound.sender):
+        if attendance and attends(attendance, inbound.sender):
             # Noted first: once the attendance has changed, nothing else tells that it is this message that did it.
             self._duties.set(replace(duty, ended_by=inbound.message_id))
             attendance, done = self._change(conversation, lambda each: _given_back(each, inbound.sender))
@@ -124,7 +124,7 @@ class Attending:
             self.give_back(inbound, duty.about, deadline=deadline)
             return
         attendance = self._attendances.get(duty.about)
-        if attendance is None or not _attends(attendance, inbound.sender):
+        if attendance is None or not attends(attendance, inbound.sender):
             self._chat.tell(inbound, _NOT_PASSED_ON, deadline=deadline)
         elif word == _TICKET:
             self._register(inbound, attendance, deadline)
@@ -136,7 +136,7 @@ class Attending:
         """Return the attendance, whoever has the customer now, and the duty of the person if it is this one."""
         duty = begun(ATTEND, conversation, press)
         found = self._attendances.get(conversation)
-        if found and _attends(found, press.sender):
+        if found and attends(found, press.sender):
             if held and held.kind == ATTEND:
                 return found, held
             self._duties.set(duty)
@@ -192,12 +192,8 @@ class Attending:
         raise TransientError("the attendance kept changing", code="attendance_contended")
 
 
-def _attends(attendance: Attendance, userid: str) -> bool:
-    return attendance.state == Charge.PERSON and same_person(attendance.agent, userid)
-
-
 def _given_back(attendance: Attendance, userid: str) -> Attendance:
-    if not _attends(attendance, userid):
+    if not attends(attendance, userid):
         return attendance
     return replace(attendance, state=Charge.BOT, agent="", due_at=None, reminders=0)
 

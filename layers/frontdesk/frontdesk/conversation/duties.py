@@ -8,10 +8,12 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
+from frontdesk.messages import Charge
 from frontdesk.records import Duty
 
 if TYPE_CHECKING:
     from frontdesk.messages import Inbound
+    from frontdesk.records import Attendance
 
 ATTEND = "attend"
 REPLY = "reply"
@@ -37,3 +39,8 @@ def plain(text: str) -> str:
 def same_person(one: str, other: str) -> bool:
     """Return whether two user ids are one person's: WeCom knows no difference between cases (path 90236)."""
     return bool(one) and plain(one) == plain(other)
+
+
+def attends(attendance: Attendance, userid: str) -> bool:
+    """Return whether the customer is this person's."""
+    return attendance.state == Charge.PERSON and same_person(attendance.agent, userid)

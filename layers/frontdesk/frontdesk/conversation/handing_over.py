@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from frontdesk.conversation import briefs
-from frontdesk.conversation.duties import same_person
+from frontdesk.conversation.duties import attends, same_person
 from frontdesk.conversation.journey import log, name_of
 from frontdesk.conversation.session import turn_of
 from frontdesk.conversation.trail import FRONTDESK, Trail
@@ -233,7 +233,7 @@ class Handover:
             # Saved before anybody is called: a colleague may press the card's button the moment it is there.
             attendance = self._change(inbound, called)
         try:
-            attends = self._called(attendance, deadline)
+            attended = self._called(attendance, deadline)
         except NobodyError:
             self._without_people(
                 inbound,
@@ -244,15 +244,15 @@ class Handover:
                 deadline=deadline,
             )
             return
-        self._audit(inbound, f"handed#{question_id}", "state", change="called", reason=reason, state=attends.state)
-        log.info("handed over", extra={**name_of(inbound), "reason": reason, "state": str(attends.state)})
-        self._let_read(self._desks[inbound.channel], attends, inbound, deadline)
+        self._audit(inbound, f"handed#{question_id}", "state", change="called", reason=reason, state=attended.state)
+        log.info("handed over", extra={**name_of(inbound), "reason": reason, "state": str(attended.state)})
+        self._let_read(self._desks[inbound.channel], attended, inbound, deadline)
         hosted = self._speaker.channel(inbound.channel).hosted
 
         def taken(each: Attendance) -> Attendance:
             if each.state == Charge.PERSON and not hosted:  # the button was pressed meanwhile
                 return replace(each, called_at=now)
-            return replace(each, state=attends.state, agent=attends.agent, called_at=now)
+            return replace(each, state=attended.state, agent=attended.agent, called_at=now)
 
         self._change(inbound, taken)
 
@@ -311,7 +311,7 @@ class Handover:
 
         def answered(each: Attendance) -> Attendance:
             nonlocal theirs
-            theirs = hosted or each.state == Charge.BOT or _has(each, agent)
+            theirs = hosted or each.state == Charge.BOT or attends(each, agent)
             if not theirs or each.state == Charge.BOT:  # a line from before the customer was given or taken back
                 return each
             return replace(each, state=Charge.PERSON, agent=agent or each.agent, due_at=None, reminders=0)
@@ -337,7 +337,7 @@ class Handover:
         hosted = self._speaker.channel(inbound.channel).hosted
 
         def taken(each: Attendance) -> Attendance:
-            if charge not in {Charge.PERSON, Charge.WAITING} or not (hosted or _has(each, servicer)):
+            if charge not in {Charge.PERSON, Charge.WAITING} or not (hosted or attends(each, servicer)):
                 return each  # somebody else has the customer by now
             agent = servicer if charge is Charge.PERSON else ""
             return replace(
@@ -350,7 +350,7 @@ class Handover:
             )
 
         attendance = self._change(inbound, taken)
-        if charge is not Charge.PERSON or not (hosted or _has(attendance, servicer)):
+        if charge is not Charge.PERSON or not (hosted or attends(attendance, servicer)):
             return
         self._let_read(desk, attendance, inbound, deadline)
         for turn in session.turns if session else ():
@@ -544,11 +544,6 @@ class Handover:
 def _is_time(last: int, inbound: Inbound, again_after_s: int) -> bool:
     """Return whether it may be done again, or was done because of this very message."""
     return inbound.sent_at == last or inbound.sent_at - last >= again_after_s
-
-
-def _has(attendance: Attendance, agent: str) -> bool:
-    """Return whether the customer is this person's."""
-    return attendance.state == Charge.PERSON and same_person(attendance.agent, agent)
 
 
 def _left(attendance: Attendance) -> Attendance:
