@@ -31,7 +31,7 @@ stop: $(DEVELOPMENT) ## end what `make run` started
 	@$(BIN)/python -m ops.local down
 
 test: lint setup browser ## lint, then every suite, ending with the deployed local stack; ARGS=… goes to pytest
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 lint: $(DEVELOPMENT) ## check style and types
 	$(BIN)/ruff check

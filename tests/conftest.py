@@ -16,6 +16,7 @@ import pytest
 from aws_lambda_powertools.logging import constants
 from hypothesis import settings
 from pytest_socket import disable_socket, socket_allow_hosts
+from xdist.scheduler import LoadScopeScheduling
 
 from frontdesk.telemetry import LOGGER_NAME, build_logger
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _WITH_SOCKETS = tuple(Path(__file__).parent / suite for suite in ("integration", "e2e", "chaos"))
+_DEPLOYED = ("e2e", "packaging")
+_LONGEST = (*_DEPLOYED, "chaos", "integration", "property")
 _LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 # Every name that a function, a client library or the local run reads: a developer's own must not reach a test.
 _SCRUBBED = (
@@ -78,6 +81,32 @@ settings.register_profile("frontdesk", deadline=None)
 # CI judges a change, so it tries the same examples each time; the search for new ones is everybody else's.
 settings.register_profile("ci", settings.get_profile("frontdesk"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "frontdesk")
+
+
+class _ByFile(LoadScopeScheduling):
+    """Lets the tests of one file run in one process, and all those of the deployed stack in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "deployed" if file.split("/")[1] in _DEPLOYED else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Return what shares the tests out to processes, where there are several."""
+    return _ByFile(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the suites that take longest begin first, so that no process waits for another one at the end.
+
+    The order within a suite is left as it is.
+    """
+    items.sort(key=lambda item: _LONGEST.index(_suite(item)) if _suite(item) in _LONGEST else len(_LONGEST))
+
+
+def _suite(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.hookimpl(tryfirst=True)
