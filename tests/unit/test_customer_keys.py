@@ -129,7 +129,9 @@ class TestSealing:
         assert key_id_of(ours) == key_id_of(theirs[0]) == desk.key().current
         assert [keys.open(LIN, each, *PLACE) for each in (ours, *theirs)] == ["ours", "theirs"]
 
-    @pytest.mark.parametrize("token", ["", "words", RING.seal("words", *PLACE)])
+    @pytest.mark.parametrize(
+        "token", ["", "words", RING.seal("words", *PLACE)], ids=["nothing", "words", "of_another_ring"]
+    )
     def test_what_no_customers_key_sealed_does_not_open(self, token: str):
         desk = Desk()
         with pytest.raises(UnopenableError) as caught:
