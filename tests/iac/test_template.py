@@ -858,19 +858,31 @@ class TestRights:
     def test_a_secret_is_json_whatever_the_values_allowed(self, template: dict[str, Any], secret: str) -> None:
         text = template["Resources"][secret]["Properties"]["SecretString"]["Fn::Sub"]
         for name in re.findall(r"\$\{(\w+)\}", text):
-            one = template["Parameters"][name]["AllowedPattern"].removeprefix("^$|").removeprefix("^").split("{")[0]
-            allowed = "".join(chr(code) for code in range(1, 127) if re.fullmatch(one, chr(code)))
+            definition = template["Parameters"][name]
+            if "AllowedPattern" in definition:
+                (one, *_) = re.findall(r"\[(?:\\.|[^\]\\])+\]", definition["AllowedPattern"])
+                allowed = "".join(chr(code) for code in range(1, 127) if re.fullmatch(one, chr(code)))
+            else:
+                allowed = "".join(map(str, definition.get("AllowedValues", [0])))
             assert allowed
             assert not set(allowed) & set('"\\\n')
             text = text.replace(f"${{{name}}}", allowed)
         assert all(json.loads(text).values())
 
-    def test_what_customer_service_has_of_its_own_and_the_light_application_may_be_left_out(
+    def test_what_customer_service_has_of_its_own_and_the_endpoints_beside_the_first_may_be_left_out(
         self, template: dict[str, Any]
     ) -> None:
         optional = {name for name, each in template["Parameters"].items() if each.get("NoEcho") and "Default" in each}
-        assert optional == {"WecomKfSecretValue", "WecomKfToken", "WecomKfEncodingAesKey", "FastgptLiteApiKey"}
+        assert optional == {
+            "WecomKfSecretValue",
+            "WecomKfToken",
+            "WecomKfEncodingAesKey",
+            "FastgptLiteApiKey",
+            "FastgptStandbyApiKey",
+            "FastgptCanaryApiKey",
+        }
         others = {"FastgptLiteAppId", "HandoffAgents", "HandoffTriggers", "SatisfactionChannels", "TicketWebhookUrl"}
+        others |= {"FastgptStandbyBaseUrl", "FastgptStandbyAppId", "FastgptCanaryAppId"}
         for name in optional | others:
             assert re.fullmatch(template["Parameters"][name]["AllowedPattern"], ""), name
 

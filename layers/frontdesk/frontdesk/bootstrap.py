@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from frontdesk.conversation.ticketing import Ticketing
     from frontdesk.errors import FrontdeskError
     from frontdesk.fastgpt.client import FastGptClient
+    from frontdesk.fastgpt.ladder import Endpoint, Ladder
     from frontdesk.messages import Pull, Received
     from frontdesk.protection.customer_keys import CustomerKeys
     from frontdesk.protection.rules import CurrentRules
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from frontdesk.settings import CollectorSettings, ResponderSecrets, ResponderSettings, TicketsSettings
     from frontdesk.storage.allowance import DynamoAllowance
     from frontdesk.storage.attendances import DynamoAttendances
+    from frontdesk.storage.circuits import DynamoCircuits
     from frontdesk.storage.customer_keys import DynamoCustomerKeys
     from frontdesk.storage.duties import DynamoDuties
     from frontdesk.storage.inbox_writer import SqsInboxWriter
@@ -220,7 +222,6 @@ def responder() -> Responder:
     from frontdesk.conversation.guarding import Guard
     from frontdesk.conversation.handing_over import Handover, HandoverPolicy
     from frontdesk.conversation.speaking import Speaker
-    from frontdesk.fastgpt.client import FastGptClient
     from frontdesk.protection.current_masking import CurrentMasking
     from frontdesk.settings import ResponderSecrets, ResponderSettings
     from frontdesk.storage import aws
@@ -262,9 +263,7 @@ def responder() -> Responder:
     answering = Answering(
         sessions=stores.sessions,
         ledger=stores.ledger,
-        model=FastGptClient(
-            base_url=settings.fastgpt_base_url, api_key=secrets.fastgpt_api_key, app_id=settings.fastgpt_app_id
-        ),
+        model=_ladder(settings, secrets, stores.circuits),
         guard=guard,
         speaker=speaker,
         handover=handover,
@@ -294,6 +293,7 @@ class _Stores:
     ticket_requests: SqsTicketRequests
     inbox: SqsInboxWriter
     tokens: DynamoTokenStore
+    circuits: DynamoCircuits
 
     @classmethod
     def open(cls, settings: ResponderSettings, keyring: Keyring) -> _Stores:
@@ -302,6 +302,7 @@ class _Stores:
         from frontdesk.storage.allowance import DynamoAllowance
         from frontdesk.storage.attendances import DynamoAttendances
         from frontdesk.storage.audit import DynamoAudit
+        from frontdesk.storage.circuits import DynamoCircuits
         from frontdesk.storage.customer_keys import DynamoCustomerKeys
         from frontdesk.storage.duties import DynamoDuties
         from frontdesk.storage.inbox_writer import SqsInboxWriter
@@ -326,6 +327,7 @@ class _Stores:
             ticket_requests=SqsTicketRequests(sqs, settings.tickets_url, seals=keyring),
             inbox=SqsInboxWriter(sqs, settings.inbox_url, seals=keyring),
             tokens=DynamoTokenStore(dynamodb, settings.ledger_table, seals=keyring),
+            circuits=DynamoCircuits(dynamodb, settings.ledger_table),
         )
 
 
@@ -409,6 +411,53 @@ def _hours(written: str) -> Hours:
     if written and not hours.calendar_known(time.time()):
         _log.warning("the holidays of this year are not known", extra={"code": "calendar_unknown"})
     return hours
+
+
+def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, circuits: DynamoCircuits) -> Ladder:
+    """Return the endpoints of the model in their order, each with what is known of it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from frontdesk import telemetry
+    from frontdesk.fastgpt.breaker import Breaker
+    from frontdesk.fastgpt.client import FastGptClient
+    from frontdesk.fastgpt.ladder import SILENCE_ABOVE_S, Endpoint, Ladder
+    from frontdesk.fastgpt.transport import SILENCE_S
+    from frontdesk.messages import PRIMARY
+
+    metrics = {"opened": "EndpointOpened", "met_open": "EndpointOpen", "out_of_points": "OutOfPoints"}
+
+    def happened(what: str) -> None:
+        telemetry.emit_metrics("system", {metrics[what]: [1]})
+
+    first, ladder = settings.fastgpt_base_url, secrets.ladder
+    given = [
+        (PRIMARY, first, settings.fastgpt_app_id, secrets.fastgpt_api_key, PRIMARY),
+        (
+            "standby",
+            ladder.standby_base_url,
+            ladder.standby_app_id,
+            ladder.standby_api_key,
+            PRIMARY if ladder.standby_shares_team else "standby",
+        ),
+        ("lite", first, settings.fastgpt_lite_app_id, secrets.fastgpt_lite_api_key, PRIMARY),
+    ]
+    given = [each for each in given if each[2] and each[3]]
+    background = ThreadPoolExecutor(max_workers=2, thread_name_prefix="circuits")
+    endpoints: list[Endpoint] = []
+    for rung, base_url, app_id, api_key, team in given:
+        silence_s = SILENCE_S if rung == given[-1][0] else SILENCE_ABOVE_S
+        client = FastGptClient(base_url=base_url, api_key=api_key, app_id=app_id, silence_s=silence_s)
+        breaker = Breaker(
+            rung,
+            circuits=circuits,
+            probe=client.probe,
+            on_opened=partial(happened, "opened"),
+            submit=background.submit,
+            clock=time.time,
+        )
+        breaker.refresh()  # while the function initialises, not while a customer waits
+        endpoints.append(Endpoint(rung, client, breaker, team))
+    return Ladder(endpoints, happened=happened)
 
 
 def _light_app(settings: ResponderSettings, secrets: ResponderSecrets) -> FastGptClient | None:

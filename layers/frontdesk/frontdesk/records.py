@@ -259,6 +259,24 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Circuit:
+    """The circuit in front of an endpoint. ``openings`` counts how often it opened since it was closed; 0 is closed.
+
+    ``failures`` are the recent ones that no success took back, ``code`` is the error that opened it. While it is open
+    it is to be probed at ``retry_at``, ``probed`` tells that this went well, and until ``taken_until`` somebody is at
+    it (epoch seconds). ``version`` goes up with each change but the counting of failures.
+    """
+
+    failures: int = 0
+    openings: int = 0
+    code: str = ""
+    retry_at: float = 0.0
+    probed: bool = False
+    taken_until: float = 0.0
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Whether the vendor's allowance has room for a message. ``repeated``: it was claimed before, and counts once."""
 

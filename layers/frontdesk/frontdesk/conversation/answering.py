@@ -266,7 +266,9 @@ class Answering:
         """Return the outcomes of a step that ended in ``error``; on the last attempt the customer is told first."""
         first = step.received[0].inbound
         code = error.code if isinstance(error, FrontdeskError) else "unexpected"
-        progress.misconfigured |= isinstance(error, MisconfiguredError)
+        progress.misconfigured |= isinstance(error, MisconfiguredError) or (
+            isinstance(error, TransientError) and error.misconfigured
+        )
         log.error(
             "attempt failed",
             exc_info=error,
@@ -290,7 +292,9 @@ class Answering:
         return [
             progress.outcome(each, Result.DEAD, code)
             if each.last_attempt
-            else Outcome(each, Result.RETRY, code, wait_s, misconfigured=progress.misconfigured)
+            else Outcome(
+                each, Result.RETRY, code, wait_s, misconfigured=progress.misconfigured, variant=progress.variant
+            )
             for each in step.received
         ]
 
