@@ -65,6 +65,11 @@ RULES_RIGHTS = {
     ("RulesBucket", "s3:ListBucketVersions if StringLike s3:prefix rules/*"),
     ("RulesBucket", "s3:ListBucket"),
 }
+RULES_AND_ANSWERS_RIGHTS = {
+    ("${RulesBucket.Arn}/rules/* ${RulesBucket.Arn}/answers/*", "s3:GetObject s3:GetObjectVersion"),
+    ("RulesBucket", "s3:ListBucketVersions if StringLike s3:prefix rules/* answers/*"),
+    ("RulesBucket", "s3:ListBucket"),
+}
 TAKE = "sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility"
 SHARE_TOKEN = ("Ledger", "dynamodb:GetItem dynamodb:UpdateItem if ForAllValues:StringLike dynamodb:LeadingKeys token#*")
 # Every right of every function; a new one is a decision.
@@ -110,7 +115,7 @@ RIGHTS = {
                 "dynamodb:PartiQLInsert dynamodb:PartiQLUpdate dynamodb:PartiQLDelete"
             ),
         ),
-        *RULES_RIGHTS,
+        *RULES_AND_ANSWERS_RIGHTS,
         ("WecomSecret FastgptSecret KeyringSecret", "secretsmanager:GetSecretValue"),
     },
     "TicketsRole": {
@@ -890,6 +895,7 @@ class TestRights:
         ("rule", "first", "second"),
         [
             ("KfCallbackIsWhole", "WecomKfToken", "WecomKfEncodingAesKey"),
+            ("CanaryIsWhole", "FastgptCanaryAppId", "FastgptCanaryApiKey"),
             ("LightApplicationIsWhole", "FastgptLiteAppId", "FastgptLiteApiKey"),
         ],
     )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from frontdesk.fastgpt.client import FastGptClient
     from frontdesk.fastgpt.ladder import Endpoint, Ladder
     from frontdesk.messages import Pull, Received
+    from frontdesk.protection.answer_file import CurrentAnswers
     from frontdesk.protection.customer_keys import CustomerKeys
     from frontdesk.protection.rules import CurrentRules
     from frontdesk.protection.sealing import Keyring
@@ -260,10 +261,12 @@ def responder() -> Responder:
         clock=time.time,
         monotonic=time.monotonic,
     )
+    ladder = _ladder(settings, secrets, stores.circuits)
     answering = Answering(
         sessions=stores.sessions,
         ledger=stores.ledger,
-        model=_ladder(settings, secrets, stores.circuits),
+        model=ladder,
+        variant_of=ladder.variant,
         guard=guard,
         speaker=speaker,
         handover=handover,
@@ -422,7 +425,7 @@ def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, circuits: Dy
     from frontdesk.fastgpt.client import FastGptClient
     from frontdesk.fastgpt.ladder import SILENCE_ABOVE_S, Endpoint, Ladder
     from frontdesk.fastgpt.transport import SILENCE_S
-    from frontdesk.messages import PRIMARY
+    from frontdesk.messages import CANARY, PRIMARY
 
     metrics = {"opened": "EndpointOpened", "met_open": "EndpointOpen", "out_of_points": "OutOfPoints"}
 
@@ -431,6 +434,7 @@ def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, circuits: Dy
 
     first, ladder = settings.fastgpt_base_url, secrets.ladder
     given = [
+        (CANARY, first, ladder.canary_app_id, ladder.canary_api_key, PRIMARY),
         (PRIMARY, first, settings.fastgpt_app_id, secrets.fastgpt_api_key, PRIMARY),
         (
             "standby",
@@ -457,7 +461,30 @@ def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, circuits: Dy
         )
         breaker.refresh()  # while the function initialises, not while a customer waits
         endpoints.append(Endpoint(rung, client, breaker, team))
-    return Ladder(endpoints, happened=happened)
+    return Ladder(
+        endpoints,
+        approved=_approved_answers(settings.rules_bucket),
+        canary_percent=ladder.canary_percent,
+        hedge_after_s=ladder.hedge_after_s,
+        happened=happened,
+    )
+
+
+def _approved_answers(bucket: str) -> CurrentAnswers:
+    """Return the approved answers in force; what is wrong with their file is logged and counted, and stops nobody."""
+    from frontdesk import telemetry
+    from frontdesk.protection.answer_file import CurrentAnswers
+    from frontdesk.storage import aws
+    from frontdesk.storage.rule_files import ANSWERS_KEY, S3RuleFiles
+
+    def broken(error: FrontdeskError, version_id: str) -> None:
+        _log.error("answers not loaded", exc_info=error, extra={"code": error.code, "rules_version_id": version_id})
+        telemetry.emit_metrics("system", {"AnswersInvalid": [1]})
+
+    files = S3RuleFiles(aws.s3_at_once(), bucket, ANSWERS_KEY)
+    answers = CurrentAnswers(files=files, clock=time.time, on_broken=broken)
+    answers.current()  # read while the function initialises: S3 may be out of reach when they are needed
+    return answers
 
 
 def _light_app(settings: ResponderSettings, secrets: ResponderSecrets) -> FastGptClient | None:

@@ -208,7 +208,8 @@ class ModelAnswer:
 
 
 PRIMARY = "primary"
-RUNGS = (PRIMARY, "standby", "lite", "canary", "cached")
+CANARY = "canary"
+RUNGS = (PRIMARY, "standby", "lite", CANARY, "cached")
 """Who can have answered: the endpoints of the model, and the approved answers."""
 
 

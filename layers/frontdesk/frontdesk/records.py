@@ -290,10 +290,11 @@ class Happening:
 
     ``kind`` is generated, filtered, tagged, unmasked, truncated, said (a sentence of the machine's own), interim,
     fallback, handoff, withheld, person (a line of a person), recalled, undelivered, state (of who is in charge),
-    ticket, rated; and of people's acts shown, erased, exported, reviewed, resealed, rotated, retired or rules.
-    ``actor`` is ``fastgpt:<app id>@<host>``, ``rule:<rule id>@<rules version>``, ``frontdesk``, ``customer``,
-    ``person:<user id>`` or ``operator:<name>``. ``about`` is the id of the question. ``before``
-    and ``after`` are words, kept sealed; ``details`` are codes and ids, kept readable.
+    ticket, rated; and of people's acts shown, erased, exported, reviewed, resealed, rotated, retired, rules or answers.
+    ``actor`` is ``fastgpt:<app id>@<host>``, ``answers:<answer id>@<answers version>``,
+    ``rule:<rule id>@<rules version>``, ``frontdesk``, ``customer``, ``person:<user id>`` or ``operator:<name>``.
+    ``about`` is the id of the question. ``before`` and ``after`` are words, kept sealed; ``details`` are codes and ids,
+    kept readable.
     """
 
     kind: str

@@ -75,9 +75,11 @@ class Answering:
         interim_after_s: float,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        variant_of: Callable[[str], str] = lambda _conversation: "",
     ) -> None:
         """``interim_after_s`` 0 turns the interim notice off; ``clock`` returns epoch seconds.
 
+        ``variant_of`` tells which version of the model's app a conversation's questions go to.
         ``agents`` does what the company's own people ask for in the application's chat, where there are such people.
         """
         self._sessions = sessions
@@ -101,6 +103,7 @@ class Answering:
             interim_after_s=interim_after_s,
             clock=clock,
             monotonic=monotonic,
+            variant_of=variant_of,
         )
 
     def answer(self, batch: Sequence[Received], *, deadline: float) -> list[Outcome]:

@@ -67,8 +67,12 @@ class Composer:
         interim_after_s: float,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
+        variant_of: Callable[[str], str],
     ) -> None:
-        """``interim_after_s`` 0 turns the interim notice off; ``clock`` returns epoch seconds."""
+        """``interim_after_s`` 0 turns the interim notice off; ``clock`` returns epoch seconds.
+
+        ``variant_of`` tells which version of the model's app a conversation's questions go to.
+        """
         self._sessions = sessions
         self._ledger = ledger
         self._model = model
@@ -81,6 +85,7 @@ class Composer:
         self._interim_after_s = interim_after_s
         self._clock = clock
         self._monotonic = monotonic
+        self._variant_of = variant_of
 
     def compose(self, step: Step, progress: Progress, deadline: float) -> None:
         """Put the reply to ``step`` on record, and into ``progress``; nothing when none is due."""
@@ -389,6 +394,7 @@ class Composer:
             paused=session.pending is not None,
             afresh=Afresh(chat_id(fresh), f"{background}{words}", words),
         )
+        progress.variant = self._variant_of(first.conversation)
         # Until it is known what was asked, all that may have been is kept.
         progress.session = replace(session, placeholders=fresh.placeholders)
         reached("asked", self._now_ms(), first, messages=len(step.received), attempt=step.received[0].attempt)

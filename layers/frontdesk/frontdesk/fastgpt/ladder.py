@@ -5,6 +5,9 @@ what is left of the time but a share for each of those, so that whatever the upp
 Whoever was not the last to answer in a talk does not know it: it is asked afresh, in a chat of its own. So no pause of
 one endpoint swallows what is meant for another. Below all of them stand the approved answers.
 
+An endpoint that has said nothing for a while can be given a rival: the next one is asked too, and the first whole
+answer counts. The rival's chat is not kept, so that nothing of a lost race is left at it.
+
 An answer's ``attempt_id`` carries the name of its rung in front, but for the primary's: feedback finds its way back.
 """
 
@@ -12,19 +15,25 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from frontdesk.errors import FrontdeskError, MisconfiguredError, PermanentError, TransientError
+from frontdesk.fastgpt.canary import tries_canary
 from frontdesk.fastgpt.circuit import State
+from frontdesk.fastgpt.client import NOT_RECORDED
 from frontdesk.fastgpt.errors_table import needs_person
 from frontdesk.fastgpt.failing import OUT_OF_POINTS, Circuiting, Instead, meaning_of
-from frontdesk.messages import PRIMARY, rung_of
+from frontdesk.fastgpt.race import Race, Runner
+from frontdesk.fastgpt.transport import DeadlineError
+from frontdesk.messages import CANARY, PRIMARY, rung_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from frontdesk.fastgpt.breaker import Breaker, Pass
+    from frontdesk.fastgpt.watched import Watch
     from frontdesk.messages import ModelAnswer, Question
 
 SHARE_S = 20.0
@@ -33,6 +42,7 @@ LEAST_S = 3.0
 """With less than that left nobody else is asked."""
 SILENCE_ABOVE_S = 15.0
 """How long an endpoint that has others below it may send nothing. FastGPT sends a heartbeat every 10 s."""
+_MOST_RACERS = 20  # two for each of the ten conversations that a function works at
 
 _log = logging.getLogger(__name__)
 
@@ -42,8 +52,15 @@ class Client(Protocol):
 
     identity: str
 
-    def ask(self, question: Question, *, deadline: float, on_first_words: Callable[[], None]) -> ModelAnswer:
-        """Return the answer, or raise a `FrontdeskError`."""
+    def ask(
+        self,
+        question: Question,
+        *,
+        deadline: float,
+        on_first_words: Callable[[], None],
+        watch: Watch | None = None,
+    ) -> ModelAnswer:
+        """Return the answer, or raise a `FrontdeskError`; whoever cuts the ``watch`` ends the call."""
 
     def feedback(self, chat_id: str, attempt_id: str, *, good: bool, deadline: float) -> None:
         """Take what a customer thinks of an answer."""
@@ -74,18 +91,30 @@ class Ladder:
         endpoints: Sequence[Endpoint],
         *,
         approved: Approved | None = None,
+        canary_percent: float = 0,
+        hedge_after_s: float = 0,
         happened: Callable[[str], None] = lambda _what: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``endpoints`` in the order in which they are asked. ``clock`` counts the seconds of deadlines.
 
+        The rung ``canary`` is asked for ``canary_percent`` of the customers only. ``hedge_after_s`` 0 gives no rivals.
         ``happened`` hears of what people should know: ``met_open`` and ``out_of_points``.
         """
         self._endpoints = tuple(endpoints)
         self._approved = approved
+        self._canary_percent = canary_percent if any(each.rung == CANARY for each in endpoints) else 0
+        self._hedge_after_s = hedge_after_s
+        self._racers = ThreadPoolExecutor(_MOST_RACERS, thread_name_prefix="race") if hedge_after_s else None
         self._happened = happened
         self._clock = clock
-        self.identity = self._endpoints[0].client.identity
+        self.identity = next(each.client.identity for each in endpoints if each.rung == PRIMARY)
+
+    def variant(self, conversation: str) -> str:
+        """Return which version of the app the questions of ``conversation`` go to, "" where there is one version."""
+        if not self._canary_percent:
+            return ""
+        return CANARY if tries_canary(conversation, self._canary_percent) else PRIMARY
 
     def ask(self, question: Question, *, deadline: float, on_first_words: Callable[[], None]) -> ModelAnswer:
         """Return the first answer that a rung gives.
@@ -126,42 +155,98 @@ class Ladder:
 
     def _order(self, question: Question) -> Sequence[Endpoint]:
         """Return the endpoints in the order for this question: one that has paused for it goes first."""
-        if not question.paused:
-            return self._endpoints
-        paused = rung_of(question.last_attempt)
-        return sorted(self._endpoints, key=lambda each: each.rung != paused)
+        tries = self.variant(question.customer) == CANARY
+        endpoints = [each for each in self._endpoints if tries or each.rung != CANARY]
+        paused = rung_of(question.last_attempt) if question.paused else ""
+        return sorted(endpoints, key=lambda each: each.rung != paused)
 
     def _try(self, climb: _Climb, endpoint: Endpoint, leave: Pass, order: Sequence[Endpoint]) -> ModelAnswer | None:
         """Return the endpoint's answer, or nothing when another one is to be asked; raises what nobody can help."""
-        now = self._clock()
-        left_s = climb.deadline - now
+        left_s = climb.deadline - self._clock()
         if climb.failures and left_s < LEAST_S:
             return None
         below = sum(climb.may_ask(each) for each in order[order.index(endpoint) + 1 :])
-        share_s = max(left_s - SHARE_S * below, left_s / (below + 1))
         asked, afresh = climb.question_for(endpoint)
+        runner = Runner(endpoint, leave, asked, afresh, max(left_s - SHARE_S * below, left_s / (below + 1)))
+        if self._racers:
+            return self._race(climb, runner, order, self._racers)
+        deadline = self._clock() + runner.share_s
         try:
-            answer = endpoint.client.ask(asked, deadline=now + share_s, on_first_words=climb.on_first_words)
+            answer = endpoint.client.ask(asked, deadline=deadline, on_first_words=climb.on_first_words)
         except FrontdeskError as error:
-            self._failed(climb, endpoint, leave, error, share_s)
+            self._failed(climb, runner, error)
             return None
-        endpoint.breaker.succeeded(leave)
+        return self._answered(climb, runner, answer)
+
+    def _race(
+        self, climb: _Climb, first: Runner, order: Sequence[Endpoint], racers: ThreadPoolExecutor
+    ) -> ModelAnswer | None:
+        """Do as `_try` does, and give ``first`` a rival when it has said nothing for long; once a question."""
+        race = Race(racers.submit)
+        deadline = self._clock() + first.share_s
+        race.start(first, deadline)
+        running = [first]
+        patience_s = None if climb.had_rival else self._hedge_after_s
+        try:
+            while running:
+                news = race.next(patience_s)
+                patience_s = None
+                if news is None:
+                    rival = self._rival(climb, first, order)
+                    if rival:
+                        race.start(rival, deadline)
+                        running.append(rival)
+                    continue
+                runner, told = news
+                if told is None:
+                    climb.on_first_words()
+                    continue
+                running.remove(runner)
+                if isinstance(told, FrontdeskError):
+                    self._failed(climb, runner, told)
+                elif isinstance(told, Exception):
+                    raise told
+                elif runner is first or told.pause is None:  # nobody could go on with a rival's pause
+                    return self._answered(climb, runner, told)
+        finally:
+            for runner in running:
+                runner.watch.cut()
+                runner.endpoint.breaker.failed(runner.leave, DeadlineError(), Circuiting.IGNORED)
+        return None
+
+    def _rival(self, climb: _Climb, first: Runner, order: Sequence[Endpoint]) -> Runner | None:
+        """Return the next endpoint whose circuit is closed, to be asked in a chat that is not kept."""
+        climb.had_rival = True
+        question = climb.question
+        text = question.afresh.text if question.afresh else question.text
+        for endpoint in order[order.index(first.endpoint) + 1 :]:
+            if not climb.is_barred(endpoint) and endpoint.breaker.state() is State.CLOSED:
+                leave = endpoint.breaker.admit()
+                if leave:
+                    asked = replace(question, chat_id=NOT_RECORDED, text=text)
+                    return Runner(endpoint, leave, asked, afresh=False, share_s=first.share_s)
+        return None
+
+    def _answered(self, climb: _Climb, runner: Runner, answer: ModelAnswer) -> ModelAnswer:
+        endpoint = runner.endpoint
+        endpoint.breaker.succeeded(runner.leave)
         attempt_id = answer.attempt_id if endpoint.rung == PRIMARY else f"{endpoint.rung}/{answer.attempt_id}"
         answer = replace(
             answer,
             attempt_id=attempt_id,
             identity=endpoint.client.identity,
-            afresh=afresh,
+            afresh=runner.afresh,
             misconfigured=climb.is_misconfigured,
         )
-        if climb.failures:  # the customer waited for those, too
+        if climb.failures or climb.had_rival:  # the customer waited for those, too
             answer = replace(answer, total_ms=round((self._clock() - climb.began) * 1000))
         return answer
 
-    def _failed(self, climb: _Climb, endpoint: Endpoint, leave: Pass, error: FrontdeskError, share_s: float) -> None:
-        meaning = meaning_of(error)
-        hurried = error.code == "fastgpt_deadline" and share_s < SHARE_S  # no endpoint's fault
-        endpoint.breaker.failed(leave, error, Circuiting.IGNORED if hurried else meaning.circuit)
+    def _failed(self, climb: _Climb, runner: Runner, error: FrontdeskError) -> None:
+        """Note it, and raise what no other endpoint can help."""
+        endpoint, meaning = runner.endpoint, meaning_of(error)
+        hurried = error.code == DeadlineError.code and runner.share_s < SHARE_S  # no endpoint's fault
+        endpoint.breaker.failed(runner.leave, error, Circuiting.IGNORED if hurried else meaning.circuit)
         _log.warning("endpoint failed", extra={"rung": endpoint.rung, "code": error.code})
         if error.code in OUT_OF_POINTS:
             self._happened("out_of_points")
@@ -197,9 +282,11 @@ class _Climb:
         self.failures: list[tuple[Endpoint, FrontdeskError]] = []
         self.open: list[Endpoint] = []
         self.barred_teams: set[str] = set()
+        self.had_rival = False
 
     def is_barred(self, endpoint: Endpoint) -> bool:
-        return endpoint.team in self.barred_teams
+        """Return whether the endpoint failed already, or would fail for the same reason as one of its team."""
+        return endpoint.team in self.barred_teams or any(each is endpoint for each, _ in self.failures)
 
     def may_ask(self, endpoint: Endpoint) -> bool:
         """Return whether the endpoint would be asked, as far as this instance knows."""
