@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ops.cli.answers import answers
 from ops.cli.audit import audit
 from ops.cli.keys import keys
 from ops.cli.people import erase, export
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Operate Frontdesk: keys, audit, erasure and export, rules, reviews."""
+    """Operate Frontdesk: keys, audit, erasure and export, rules, approved answers, reviews."""
 
 
-for _command in (keys, audit, erase, export, rules, review):
+for _command in (keys, audit, erase, export, rules, answers, review):
     main.add_command(_command)
 
 

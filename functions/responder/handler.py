@@ -33,6 +33,14 @@ _COUNTED = {
     Result.UNDELIVERABLE: "Failed",
     Result.DEAD: "Failed",
 }
+_RUNGS = {
+    "primary": "AnsweredPrimary",
+    "standby": "AnsweredStandby",
+    "lite": "AnsweredLite",
+    "canary": "AnsweredCanary",
+    "cached": "AnsweredCached",
+}
+_BY_THE_MODEL = {Result.ANSWERED, Result.HANDOFF}
 _UNOPENED = {UnopenableError.code, ErasedError.code}
 _log = telemetry.build_logger()
 _workers = ThreadPoolExecutor(max_workers=_BATCH, thread_name_prefix="conversation")
@@ -87,6 +95,11 @@ def _unread_wait_s(record: dict[str, Any], max_receives: int) -> int:
     return wait_s(attempt, last=attempt >= max_receives)
 
 
+def _answered_by(outcome: Outcome) -> tuple[str, ...]:
+    """Return the metric of the rung that gave the answer, if one did."""
+    return (_RUNGS[outcome.rung],) if outcome.rung and outcome.result in _BY_THE_MODEL else ()
+
+
 def _count(outcomes: Iterable[Outcome]) -> None:
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for outcome in outcomes:
@@ -99,7 +112,7 @@ def _count(outcomes: Iterable[Outcome]) -> None:
             metrics["Misconfigured"].append(1)
         if outcome.code == ChargeUnknownError.code:
             metrics["StateUnread"].append(1)
-        for name in outcome.counted:
+        for name in (*outcome.counted, *_answered_by(outcome)):
             metrics[name].append(1)
         for name, sample in (
             ("FirstResponseTime", outcome.first_response_ms),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,11 +12,12 @@ from frontdesk.protection.rule_file import RulesError
 from frontdesk.protection.rules import RuleSet, earlier_rules, packaged_rules
 from frontdesk.storage.rule_files import S3RuleFiles
 from ops.cli.frame import FOUND, Outcome, operates, plural, tells
+from ops.cli.written import FILE, text_of
 
 if TYPE_CHECKING:
-    from ops.desk import Desk
+    from pathlib import Path
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+    from ops.desk import Desk
 
 
 @click.group()
@@ -30,10 +30,7 @@ def _files(desk: Desk) -> S3RuleFiles:
 
 
 def _read(file: Path) -> tuple[str, RuleSet]:
-    try:
-        text = file.read_bytes().decode()
-    except UnicodeDecodeError:
-        raise RulesError([f"{file} is not UTF-8"]) from None
+    text = text_of(file, RulesError)
     return text, RuleSet.read(text)
 
 
@@ -57,7 +54,7 @@ def _line(facts: dict[str, Any]) -> str:
 
 
 @rules.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @tells
 def check(file: Path) -> Outcome:
     """Tell whether FILE can be used, and everything that is wrong with it. Needs no deployment."""
@@ -66,7 +63,7 @@ def check(file: Path) -> Outcome:
 
 
 @rules.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @operates
 def put(desk: Desk, *, file: Path) -> Outcome:
     """Put FILE in force, if it can be used; every function has it within a minute."""

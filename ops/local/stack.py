@@ -152,6 +152,7 @@ class LocalStack:
             "callback_url": self.callback_url,
             "wecom": self.vendors.wecom_simulator(),
             "fastgpt": self.vendors.fastgpt_simulator(),
+            "fastgpt_standby": self.vendors.fastgpt_standby_simulator(),
             "aws": {"endpoint_url": self.aws.endpoint_url, "region": REGION, "resources": self.resources},
         }
         _write_privately(config, json.dumps(content))

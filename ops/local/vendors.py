@@ -50,6 +50,15 @@ class Vendors:
             "lite_app_id": self.settings["FASTGPT_LITE_APP_ID"],
         }
 
+    def fastgpt_standby_simulator(self) -> dict[str, str] | None:
+        """Return what the simulated standby has to know; None when FastGPT is real."""
+        if not self.fastgpt_is_simulated:
+            return None
+        return {
+            "api_key": self.settings["FASTGPT_STANDBY_API_KEY"],
+            "app_id": self.settings["FASTGPT_STANDBY_APP_ID"],
+        }
+
 
 def choose_vendors(given: Mapping[str, str], simulators_url: str) -> Vendors:
     """Return the settings of both vendors: those ``given``, or else invented ones that lead to ``simulators_url``.
@@ -65,10 +74,15 @@ def choose_vendors(given: Mapping[str, str], simulators_url: str) -> Vendors:
         settings.setdefault("HANDOFF_AGENTS", _SIMULATED_AGENTS)
     settings.setdefault("WECOM_API_BASE", f"{simulators_url}/wecom" if wecom_is_simulated else WECOM_API_BASE)
     if fastgpt_is_simulated:
-        settings.update(_invented_fastgpt(), FASTGPT_BASE_URL=f"{simulators_url}/fastgpt/api")
+        settings.update(
+            _invented_fastgpt(),
+            FASTGPT_BASE_URL=f"{simulators_url}/fastgpt/api",
+            FASTGPT_STANDBY_BASE_URL=f"{simulators_url}/fastgpt-standby/api",
+        )
     else:
-        base = settings["FASTGPT_BASE_URL"].rstrip("/")
-        settings["FASTGPT_BASE_URL"] = base if base.endswith("/api") else f"{base}/api"
+        for name in ("FASTGPT_BASE_URL", "FASTGPT_STANDBY_BASE_URL"):
+            base = settings.get(name, "").rstrip("/")
+            settings[name] = base if not base or base.endswith("/api") else f"{base}/api"
     return Vendors(settings, wecom_is_simulated, fastgpt_is_simulated)
 
 
@@ -93,4 +107,6 @@ def _invented_fastgpt() -> dict[str, str]:
         "FASTGPT_APP_ID": secrets.token_hex(12),
         "FASTGPT_LITE_API_KEY": f"fastgpt-{_letters(48)}",
         "FASTGPT_LITE_APP_ID": secrets.token_hex(12),
+        "FASTGPT_STANDBY_API_KEY": f"fastgpt-{_letters(48)}",
+        "FASTGPT_STANDBY_APP_ID": secrets.token_hex(12),
     }

@@ -1,4 +1,7 @@
-"""One ASGI application for the local run: the page, the WeCom simulator under `/wecom`, FastGPT's under `/fastgpt`."""
+"""One ASGI application for the local run: the page, the WeCom simulator under `/wecom`, FastGPT's under `/fastgpt`.
+
+A standby FastGPT, with a memory of its own, is under `/fastgpt-standby`.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +66,8 @@ def create_app(settings: RunSettings, *, window: Window | None = None) -> Starle
         routes.append(Mount("/wecom", serve_wecom(simulator)))
     if settings.fastgpt:
         routes.append(Mount("/fastgpt", create_fastgpt(settings.fastgpt)))
+    if settings.standby:
+        routes.append(Mount("/fastgpt-standby", create_fastgpt(settings.standby)))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

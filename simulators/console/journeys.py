@@ -57,7 +57,8 @@ class Journey:
 
     ``stages`` has the time of each stage reached: of the last attempt, where there were several. ``duplicates`` is how
     often it was queued beyond the first time. ``answered_with`` is the id of the message whose reply answers this one
-    too, ``messages`` how many messages this one's reply answers; ``called`` is why a person was called.
+    too, ``messages`` how many messages this one's reply answers; ``called`` is why a person was called. ``rung`` is
+    which of the model's endpoints answered.
     """
 
     message_id: str
@@ -75,6 +76,7 @@ class Journey:
     session_id: str = ""
     confidence: float | None = None
     model_ms: int | None = None
+    rung: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the journey as the page gets it."""
@@ -163,6 +165,7 @@ def _add(journey: Journey, line: LogLine) -> None:
             setattr(_current(journey), f"{line.stage}_at_ms", line.at_ms)
             journey.confidence = fields.get("confidence", journey.confidence)
             journey.model_ms = fields.get("model_ms", journey.model_ms)
+            journey.rung = str(fields.get("rung", journey.rung))
         case "sent":
             # A repeated line means that the same reply was sent again and shown once: the first time counts.
             journey.stages.setdefault("sent", line.at_ms)

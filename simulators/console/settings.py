@@ -31,13 +31,14 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """One run. ``wecom`` or ``fastgpt`` is ``None`` when the real one is used."""
+    """One run. ``wecom`` or ``fastgpt`` is ``None`` when the real one is used, ``standby`` when there is none, too."""
 
     port: int
     callback_url: str
     wecom: WecomSettings | None
     fastgpt: FastgptSettings | None
     deployment: Deployment
+    standby: FastgptSettings | None = None
 
 
 class _Part(BaseModel):
@@ -70,6 +71,7 @@ class _File(_Part):
     callback_url: str = Field(pattern=r"^https?://")
     wecom: _Wecom | None
     fastgpt: _Fastgpt | None
+    fastgpt_standby: _Fastgpt | None = None
     aws: _Aws
 
 
@@ -91,13 +93,14 @@ def read_settings(document: Any) -> RunSettings:
     except ValidationError as exc:
         wrong = ("{}: {}".format(".".join(map(str, each["loc"])), each["msg"]) for each in exc.errors())
         raise ConfigError("; ".join(wrong)) from exc
-    wecom, fastgpt = given.wecom, given.fastgpt
+    wecom, fastgpt, standby = given.wecom, given.fastgpt, given.fastgpt_standby
     try:
         return RunSettings(
             port=given.port,
             callback_url=given.callback_url,
             wecom=WecomSettings(**wecom.model_dump(), callback_url=given.callback_url) if wecom else None,
             fastgpt=FastgptSettings(**fastgpt.model_dump()) if fastgpt else None,
+            standby=FastgptSettings(**standby.model_dump()) if standby else None,
             deployment=Deployment(given.aws.region, given.aws.resources, given.aws.endpoint_url),
         )
     except SettingsError as exc:

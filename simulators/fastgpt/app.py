@@ -9,6 +9,7 @@ Served (`{BASE}` is `{mount}/api`):
 
 Scripted over `{mount}/_control/`:
   POST /_control/faults   {"kind": …, "match": …, "times": …, …}    GET lists those that wait, DELETE drops them
+  POST /_control/outage   {"kind": "cut" | "hang" | "503"}           the whole server, probes too; GET, DELETE likewise
   POST /_control/answers  {"match": …, "text": …, …}                 GET, DELETE likewise
   GET  /_control/runs     what was asked, and how it ended            DELETE forgets it
   GET  /_control/feedback what users said of answers                  DELETE forgets it

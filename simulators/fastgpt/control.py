@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from simulators.fastgpt.answers import read_answer
 from simulators.fastgpt.errors import json_response
-from simulators.fastgpt.faults import read_fault
+from simulators.fastgpt.faults import read_fault, read_outage
 from simulators.fastgpt.server import Server
 
 
@@ -24,6 +24,7 @@ class Control:
         """Return them, under /_control."""
         return [
             Route("/_control/faults", self.faults, methods=["GET", "POST", "DELETE"]),
+            Route("/_control/outage", self.outage, methods=["GET", "POST", "DELETE"]),
             Route("/_control/answers", self.answers, methods=["GET", "POST", "DELETE"]),
             Route("/_control/runs", self.runs, methods=["GET", "DELETE"]),
             Route("/_control/feedback", self.feedback, methods=["GET", "DELETE"]),
@@ -40,6 +41,19 @@ class Control:
         if request.method == "DELETE":
             book.clear()
         return json_response({"faults": book.as_json()})
+
+    async def outage(self, request: Request) -> Response:
+        """Let the whole server be out of order, show how it is, or end that."""
+        book = self._server.faults
+        if request.method == "POST":
+
+            def begin(raw: Any) -> None:
+                book.outage = read_outage(raw)
+
+            return await _added(request, begin)
+        if request.method == "DELETE":
+            book.outage = None
+        return json_response({"outage": book.outage.as_json() if book.outage else None})
 
     async def answers(self, request: Request) -> Response:
         """Add one scripted answer or a list of them, show them, or drop them all."""

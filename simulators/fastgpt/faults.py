@@ -173,11 +173,28 @@ def read_fault(raw: Any) -> Fault:
     return fault
 
 
+OUTAGES = {
+    "cut": Fault("cut", app="any", path="/", times=None, after_chunks=0),
+    "hang": Fault("silence", app="any", path="/", times=None, before="headers"),
+    "503": Fault("status", app="any", path="/", times=None, status=503),
+}
+"""What a whole server can be: each connection cut, nothing ever coming, or its proxy's answer."""
+
+
+def read_outage(raw: Any) -> Fault:
+    """Read an outage. Raises ValueError that says what there is."""
+    kind = raw.get("kind") if isinstance(raw, Mapping) else None
+    if kind not in OUTAGES:
+        raise ValueError(f"kind must be one of {', '.join(OUTAGES)}")
+    return OUTAGES[kind]
+
+
 class FaultBook:
-    """The faults that wait for a call, in the order they were asked for."""
+    """The faults that wait for a call, in the order they were asked for, and the outage that goes before them all."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Fault, list[int | None]]] = []
+        self.outage: Fault | None = None
 
     def add(self, fault: Fault) -> None:
         """Let a fault wait for its call."""
@@ -185,6 +202,8 @@ class FaultBook:
 
     def take(self, path: str, texts: Sequence[str], app: str) -> Fault | None:
         """Return the first fault that meets a call of that app and path with those texts, and count it down."""
+        if self.outage:
+            return self.outage
         for waiting in self._waiting:
             fault, left = waiting
             if fault.app not in {app, "any"} or fault.path not in path:
@@ -203,8 +222,9 @@ class FaultBook:
         return [{**fault.as_json(), "times": left[0]} for fault, left in self._waiting]
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Forget all faults, and an outage."""
         self._waiting.clear()
+        self.outage = None
 
 
 def _after_words(steps: Sequence[Step], count: int) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from simulators.fastgpt.access import authorised_app
 from simulators.fastgpt.chats import Chat, Item
@@ -27,6 +28,14 @@ Fields = Mapping[str, Any]
 Handler = Callable[[Request, Fields], Any]
 
 _PAGE_SIZE = 10
+
+
+class _Severed(Response):
+    """A response that ends with its headers, before the body they announce."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  (as every response)
+        """Send no more than that: the server closes the connection then."""
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"512")]})
 
 
 class Records:
@@ -76,6 +85,8 @@ class Records:
             await asyncio.sleep(fault.headers_ms / 1000)
             if fault.kind == "silence":
                 await _silence(request, fault.seconds)
+            if fault.kind == "cut":
+                return _Severed()
             if (refusal := fault.response(dialect, stream=False)) is not None:
                 return refusal
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
@@ -81,7 +82,20 @@ def kf(wecom: Wecom) -> Kf:
 @pytest.fixture
 def fastgpt(stack: LocalStack) -> Iterator[httpx.Client]:
     """Return the control API of the simulated FastGPT, without faults left over."""
-    with httpx.Client(base_url=f"{stack.console_url}fastgpt/_control", timeout=20) as control:
+    with _control_of(stack, "fastgpt") as control:
+        yield control
+
+
+@pytest.fixture
+def standby(stack: LocalStack) -> Iterator[httpx.Client]:
+    """Return the control API of the simulated standby, without faults left over."""
+    with _control_of(stack, "fastgpt-standby") as control:
+        yield control
+
+
+@contextmanager
+def _control_of(stack: LocalStack, vendor: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{stack.console_url}{vendor}/_control", timeout=20) as control:
         control.delete("/faults")
         control.delete("/answers")
         yield control

@@ -142,18 +142,24 @@ def test_a_long_wait_is_bridged_by_one_notice(wecom: Wecom, fastgpt: httpx.Clien
     assert len(texts) == 2
 
 
-def test_a_refused_key_is_apologised_for_at_once_and_not_asked_again(wecom: Wecom, fastgpt: httpx.Client):
-    fault = {"kind": "error", "statusText": "unAuthApiKey", "match": "钥匙", "times": 5}
-    fastgpt.post("/faults", json=fault).raise_for_status()
+def test_a_question_that_everybody_refuses_is_apologised_for_at_once_and_not_asked_again(
+    wecom: Wecom, fastgpt: httpx.Client, standby: httpx.Client
+):
+    fault = {"kind": "error", "statusText": "unAuthChat", "match": "钥匙", "times": 5}
+    for each in (fastgpt, standby):
+        each.post("/faults", json=fault).raise_for_status()
     wecom.says("jan", "钥匙丢了怎么办？")
 
     texts = answer_to(wecom, "jan")
 
     assert "抱歉" in texts[0]
     assert asked_by(fastgpt, "钥匙").splitlines().count("钥匙丢了怎么办？") == 1
+    assert asked_by(standby, "钥匙") == ""  # what one refuses as it is, no other is asked
 
 
-def test_a_question_that_failed_once_is_answered_by_the_next_attempt(wecom: Wecom, fastgpt: httpx.Client):
+def test_a_question_that_failed_once_is_answered_by_the_standby(
+    wecom: Wecom, fastgpt: httpx.Client, standby: httpx.Client
+):
     fault = {"kind": "cut", "after_chunks": 2, "match": "配送", "times": 1}
     fastgpt.post("/faults", json=fault).raise_for_status()
     wecom.says("kim", "配送要多久？")
@@ -162,6 +168,7 @@ def test_a_question_that_failed_once_is_answered_by_the_next_attempt(wecom: Weco
 
     assert "抱歉" not in texts[0]
     assert len(texts) == 1
+    assert asked_by(standby, "配送").splitlines() == ["配送要多久？"]
 
 
 def test_wecom_refusing_for_a_moment_costs_nothing(wecom: Wecom):

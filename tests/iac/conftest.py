@@ -36,6 +36,8 @@ SECRETS = {
     "WecomKfEncodingAesKey",
     "FastgptApiKey",
     "FastgptLiteApiKey",
+    "FastgptStandbyApiKey",
+    "FastgptCanaryApiKey",
 }
 
 

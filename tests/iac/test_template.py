@@ -65,6 +65,11 @@ RULES_RIGHTS = {
     ("RulesBucket", "s3:ListBucketVersions if StringLike s3:prefix rules/*"),
     ("RulesBucket", "s3:ListBucket"),
 }
+RULES_AND_ANSWERS_RIGHTS = {
+    ("${RulesBucket.Arn}/rules/* ${RulesBucket.Arn}/answers/*", "s3:GetObject s3:GetObjectVersion"),
+    ("RulesBucket", "s3:ListBucketVersions if StringLike s3:prefix rules/* answers/*"),
+    ("RulesBucket", "s3:ListBucket"),
+}
 TAKE = "sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility"
 SHARE_TOKEN = ("Ledger", "dynamodb:GetItem dynamodb:UpdateItem if ForAllValues:StringLike dynamodb:LeadingKeys token#*")
 # Every right of every function; a new one is a decision.
@@ -110,7 +115,7 @@ RIGHTS = {
                 "dynamodb:PartiQLInsert dynamodb:PartiQLUpdate dynamodb:PartiQLDelete"
             ),
         ),
-        *RULES_RIGHTS,
+        *RULES_AND_ANSWERS_RIGHTS,
         ("WecomSecret FastgptSecret KeyringSecret", "secretsmanager:GetSecretValue"),
     },
     "TicketsRole": {
@@ -858,19 +863,31 @@ class TestRights:
     def test_a_secret_is_json_whatever_the_values_allowed(self, template: dict[str, Any], secret: str) -> None:
         text = template["Resources"][secret]["Properties"]["SecretString"]["Fn::Sub"]
         for name in re.findall(r"\$\{(\w+)\}", text):
-            one = template["Parameters"][name]["AllowedPattern"].removeprefix("^$|").removeprefix("^").split("{")[0]
-            allowed = "".join(chr(code) for code in range(1, 127) if re.fullmatch(one, chr(code)))
+            definition = template["Parameters"][name]
+            if "AllowedPattern" in definition:
+                (one, *_) = re.findall(r"\[(?:\\.|[^\]\\])+\]", definition["AllowedPattern"])
+                allowed = "".join(chr(code) for code in range(1, 127) if re.fullmatch(one, chr(code)))
+            else:
+                allowed = "".join(map(str, definition.get("AllowedValues", [0])))
             assert allowed
             assert not set(allowed) & set('"\\\n')
             text = text.replace(f"${{{name}}}", allowed)
         assert all(json.loads(text).values())
 
-    def test_what_customer_service_has_of_its_own_and_the_light_application_may_be_left_out(
+    def test_what_customer_service_has_of_its_own_and_the_endpoints_beside_the_first_may_be_left_out(
         self, template: dict[str, Any]
     ) -> None:
         optional = {name for name, each in template["Parameters"].items() if each.get("NoEcho") and "Default" in each}
-        assert optional == {"WecomKfSecretValue", "WecomKfToken", "WecomKfEncodingAesKey", "FastgptLiteApiKey"}
+        assert optional == {
+            "WecomKfSecretValue",
+            "WecomKfToken",
+            "WecomKfEncodingAesKey",
+            "FastgptLiteApiKey",
+            "FastgptStandbyApiKey",
+            "FastgptCanaryApiKey",
+        }
         others = {"FastgptLiteAppId", "HandoffAgents", "HandoffTriggers", "SatisfactionChannels", "TicketWebhookUrl"}
+        others |= {"FastgptStandbyBaseUrl", "FastgptStandbyAppId", "FastgptCanaryAppId"}
         for name in optional | others:
             assert re.fullmatch(template["Parameters"][name]["AllowedPattern"], ""), name
 
@@ -878,6 +895,7 @@ class TestRights:
         ("rule", "first", "second"),
         [
             ("KfCallbackIsWhole", "WecomKfToken", "WecomKfEncodingAesKey"),
+            ("CanaryIsWhole", "FastgptCanaryAppId", "FastgptCanaryApiKey"),
             ("LightApplicationIsWhole", "FastgptLiteAppId", "FastgptLiteApiKey"),
         ],
     )

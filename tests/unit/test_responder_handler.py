@@ -337,6 +337,7 @@ def test_an_answer_is_counted_and_timed(function: Function, capsys: pytest.Captu
     output = capsys.readouterr().out
     assert metrics(output) == {
         "Answered": [1],
+        "AnsweredPrimary": [1],
         "FirstResponseTime": [2000],
         "ResponseTime": [2000],
         "ModelTime": [1900],

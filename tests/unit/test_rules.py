@@ -10,8 +10,8 @@ import pytest
 from frontdesk.errors import FrontdeskError, TransientError
 from frontdesk.messages import Action, Finding
 from frontdesk.protection import folding
-from frontdesk.protection.rule_file import MOST_BYTES
 from frontdesk.protection.rules import MASK, CurrentRules, RulesError, RuleSet, packaged_rules
+from frontdesk.protection.written_file import MOST_BYTES
 from tests.fakes.clock import FakeClock
 from tests.fakes.rule_files import FakeRuleFile, InMemoryRuleFiles
 

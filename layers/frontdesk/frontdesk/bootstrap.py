@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from frontdesk.conversation.ticketing import Ticketing
     from frontdesk.errors import FrontdeskError
     from frontdesk.fastgpt.client import FastGptClient
+    from frontdesk.fastgpt.ladder import Endpoint, Ladder
     from frontdesk.messages import Pull, Received
+    from frontdesk.protection.answer_file import CurrentAnswers
     from frontdesk.protection.customer_keys import CustomerKeys
     from frontdesk.protection.rules import CurrentRules
     from frontdesk.protection.sealing import Keyring
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from frontdesk.settings import CollectorSettings, ResponderSecrets, ResponderSettings, TicketsSettings
     from frontdesk.storage.allowance import DynamoAllowance
     from frontdesk.storage.attendances import DynamoAttendances
+    from frontdesk.storage.circuits import DynamoCircuits
     from frontdesk.storage.customer_keys import DynamoCustomerKeys
     from frontdesk.storage.duties import DynamoDuties
     from frontdesk.storage.inbox_writer import SqsInboxWriter
@@ -220,7 +223,6 @@ def responder() -> Responder:
     from frontdesk.conversation.guarding import Guard
     from frontdesk.conversation.handing_over import Handover, HandoverPolicy
     from frontdesk.conversation.speaking import Speaker
-    from frontdesk.fastgpt.client import FastGptClient
     from frontdesk.protection.current_masking import CurrentMasking
     from frontdesk.settings import ResponderSecrets, ResponderSettings
     from frontdesk.storage import aws
@@ -259,12 +261,12 @@ def responder() -> Responder:
         clock=time.time,
         monotonic=time.monotonic,
     )
+    ladder = _ladder(settings, secrets, stores.circuits)
     answering = Answering(
         sessions=stores.sessions,
         ledger=stores.ledger,
-        model=FastGptClient(
-            base_url=settings.fastgpt_base_url, api_key=secrets.fastgpt_api_key, app_id=settings.fastgpt_app_id
-        ),
+        model=ladder,
+        variant_of=ladder.variant,
         guard=guard,
         speaker=speaker,
         handover=handover,
@@ -294,6 +296,7 @@ class _Stores:
     ticket_requests: SqsTicketRequests
     inbox: SqsInboxWriter
     tokens: DynamoTokenStore
+    circuits: DynamoCircuits
 
     @classmethod
     def open(cls, settings: ResponderSettings, keyring: Keyring) -> _Stores:
@@ -302,6 +305,7 @@ class _Stores:
         from frontdesk.storage.allowance import DynamoAllowance
         from frontdesk.storage.attendances import DynamoAttendances
         from frontdesk.storage.audit import DynamoAudit
+        from frontdesk.storage.circuits import DynamoCircuits
         from frontdesk.storage.customer_keys import DynamoCustomerKeys
         from frontdesk.storage.duties import DynamoDuties
         from frontdesk.storage.inbox_writer import SqsInboxWriter
@@ -326,6 +330,7 @@ class _Stores:
             ticket_requests=SqsTicketRequests(sqs, settings.tickets_url, seals=keyring),
             inbox=SqsInboxWriter(sqs, settings.inbox_url, seals=keyring),
             tokens=DynamoTokenStore(dynamodb, settings.ledger_table, seals=keyring),
+            circuits=DynamoCircuits(dynamodb, settings.ledger_table),
         )
 
 
@@ -409,6 +414,77 @@ def _hours(written: str) -> Hours:
     if written and not hours.calendar_known(time.time()):
         _log.warning("the holidays of this year are not known", extra={"code": "calendar_unknown"})
     return hours
+
+
+def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, circuits: DynamoCircuits) -> Ladder:
+    """Return the endpoints of the model in their order, each with what is known of it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from frontdesk import telemetry
+    from frontdesk.fastgpt.breaker import Breaker
+    from frontdesk.fastgpt.client import FastGptClient
+    from frontdesk.fastgpt.ladder import SILENCE_ABOVE_S, Endpoint, Ladder
+    from frontdesk.fastgpt.transport import SILENCE_S
+    from frontdesk.messages import CANARY, PRIMARY
+
+    metrics = {"opened": "EndpointOpened", "met_open": "EndpointOpen", "out_of_points": "OutOfPoints"}
+
+    def happened(what: str) -> None:
+        telemetry.emit_metrics("system", {metrics[what]: [1]})
+
+    first, ladder = settings.fastgpt_base_url, secrets.ladder
+    given = [
+        (CANARY, first, ladder.canary_app_id, ladder.canary_api_key, PRIMARY),
+        (PRIMARY, first, settings.fastgpt_app_id, secrets.fastgpt_api_key, PRIMARY),
+        (
+            "standby",
+            ladder.standby_base_url,
+            ladder.standby_app_id,
+            ladder.standby_api_key,
+            PRIMARY if ladder.standby_shares_team else "standby",
+        ),
+        ("lite", first, settings.fastgpt_lite_app_id, secrets.fastgpt_lite_api_key, PRIMARY),
+    ]
+    given = [each for each in given if each[2] and each[3]]
+    background = ThreadPoolExecutor(max_workers=2, thread_name_prefix="circuits")
+    endpoints: list[Endpoint] = []
+    for rung, base_url, app_id, api_key, team in given:
+        silence_s = SILENCE_S if rung == given[-1][0] else SILENCE_ABOVE_S
+        client = FastGptClient(base_url=base_url, api_key=api_key, app_id=app_id, silence_s=silence_s)
+        breaker = Breaker(
+            rung,
+            circuits=circuits,
+            probe=client.probe,
+            on_opened=partial(happened, "opened"),
+            submit=background.submit,
+            clock=time.time,
+        )
+        breaker.refresh()  # while the function initialises, not while a customer waits
+        endpoints.append(Endpoint(rung, client, breaker, team))
+    return Ladder(
+        endpoints,
+        approved=_approved_answers(settings.rules_bucket),
+        canary_percent=ladder.canary_percent,
+        hedge_after_s=ladder.hedge_after_s,
+        happened=happened,
+    )
+
+
+def _approved_answers(bucket: str) -> CurrentAnswers:
+    """Return the approved answers in force; what is wrong with their file is logged and counted, and stops nobody."""
+    from frontdesk import telemetry
+    from frontdesk.protection.answer_file import CurrentAnswers
+    from frontdesk.storage import aws
+    from frontdesk.storage.rule_files import ANSWERS_KEY, S3RuleFiles
+
+    def broken(error: FrontdeskError, version_id: str) -> None:
+        _log.error("answers not loaded", exc_info=error, extra={"code": error.code, "rules_version_id": version_id})
+        telemetry.emit_metrics("system", {"AnswersInvalid": [1]})
+
+    files = S3RuleFiles(aws.s3_at_once(), bucket, ANSWERS_KEY)
+    answers = CurrentAnswers(files=files, clock=time.time, on_broken=broken)
+    answers.current()  # read while the function initialises: S3 may be out of reach when they are needed
+    return answers
 
 
 def _light_app(settings: ResponderSettings, secrets: ResponderSecrets) -> FastGptClient | None:

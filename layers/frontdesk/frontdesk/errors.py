@@ -104,14 +104,18 @@ class TransientError(FrontdeskError):
     """A failure that may pass: time-out, overload, a busy chat.
 
     ``retry_after_s`` is the shortest wait that can help, in seconds, where the other side named one.
+    ``misconfigured`` tells that, beside it, a person must change something.
     """
 
     code = "transient"
     retryable = True
 
-    def __init__(self, text: str, *, code: str | None = None, retry_after_s: float = 0.0) -> None:
+    def __init__(
+        self, text: str, *, code: str | None = None, retry_after_s: float = 0.0, misconfigured: bool = False
+    ) -> None:
         super().__init__(text, code=code)
         self.retry_after_s = retry_after_s
+        self.misconfigured = misconfigured
 
 
 class PermanentError(FrontdeskError):

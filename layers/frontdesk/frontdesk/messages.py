@@ -122,13 +122,33 @@ class Charge(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Afresh:
+    """The same question to an endpoint that does not know the talk: in a chat of its own, after what was said so far.
+
+    ``words`` are the customer's alone, as the model may read them.
+    """
+
+    chat_id: str
+    text: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """What the model is asked. ``attempt_id`` is new at every attempt; ``customer`` is a digest, never a user id."""
+    """What the model is asked. ``attempt_id`` is new at every attempt; ``customer`` is a digest, never a user id.
+
+    ``last_attempt`` is the model's name of its last answer in this talk, empty when it gave none: whichever of the
+    model's endpoints gave that one knows the talk, and, when ``paused``, waits for this. Any other is asked ``afresh``,
+    where that is given.
+    """
 
     chat_id: str
     attempt_id: str
     customer: str
     text: str
+    last_attempt: str = ""
+    paused: bool = False
+    afresh: Afresh | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +189,9 @@ class ModelAnswer:
     what the app says of itself or else the best retrieval score (0..1), 0.0 when a knowledge search found nothing and
     ``None`` when nothing tells. ``wants_person`` is the app's own word that a person is to go on. ``partial_failure``
     names an error that happened beside a usable answer. ``attempt_id`` is the model's name of the answer, which
-    feedback needs; empty when the model keeps no record of it.
+    feedback needs; empty when the model keeps no record of it. ``identity`` names who answered to the audit, where that
+    is not the model's own; ``afresh`` tells that it was asked afresh, ``misconfigured`` that an endpoint which was
+    asked before needs a person to put it right.
     """
 
     text: str
@@ -180,6 +202,21 @@ class ModelAnswer:
     attempt_id: str = ""
     first_words_ms: int | None = None
     total_ms: int = 0
+    identity: str = ""
+    afresh: bool = False
+    misconfigured: bool = False
+
+
+PRIMARY = "primary"
+CANARY = "canary"
+RUNGS = (PRIMARY, "standby", "lite", CANARY, "cached")
+"""Who can have answered: the endpoints of the model, and the approved answers."""
+
+
+def rung_of(attempt_id: str) -> str:
+    """Return which rung gave the answer of this name, "" for no name: the primary's names have nothing before them."""
+    rung, slash, _ = attempt_id.partition("/")
+    return rung if slash and rung in RUNGS else PRIMARY if attempt_id else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,6 +259,24 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Circuit:
+    """The circuit in front of an endpoint. ``openings`` counts how often it opened since it was closed; 0 is closed.
+
+    ``failures`` are the recent ones that no success took back, ``code`` is the error that opened it. While it is open
+    it is to be probed at ``retry_at``, ``probed`` tells that this went well, and until ``taken_until`` somebody is at
+    it (epoch seconds). ``version`` goes up with each change but the counting of failures.
+    """
+
+    failures: int = 0
+    openings: int = 0
+    code: str = ""
+    retry_at: float = 0.0
+    probed: bool = False
+    taken_until: float = 0.0
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Whether the vendor's allowance has room for a message. ``repeated``: it was claimed before, and counts once."""
 
@@ -272,10 +290,11 @@ class Happening:
 
     ``kind`` is generated, filtered, tagged, unmasked, truncated, said (a sentence of the machine's own), interim,
     fallback, handoff, withheld, person (a line of a person), recalled, undelivered, state (of who is in charge),
-    ticket, rated; and of people's acts shown, erased, exported, reviewed, resealed, rotated, retired or rules.
-    ``actor`` is ``fastgpt:<app id>@<host>``, ``rule:<rule id>@<rules version>``, ``frontdesk``, ``customer``,
-    ``person:<user id>`` or ``operator:<name>``. ``about`` is the id of the question. ``before``
-    and ``after`` are words, kept sealed; ``details`` are codes and ids, kept readable.
+    ticket, rated; and of people's acts shown, erased, exported, reviewed, resealed, rotated, retired, rules or answers.
+    ``actor`` is ``fastgpt:<app id>@<host>``, ``answers:<answer id>@<answers version>``,
+    ``rule:<rule id>@<rules version>``, ``frontdesk``, ``customer``, ``person:<user id>`` or ``operator:<name>``.
+    ``about`` is the id of the question. ``before`` and ``after`` are words, kept sealed; ``details`` are codes and ids,
+    kept readable.
     """
 
     kind: str

@@ -338,6 +338,58 @@ class ResponderSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LadderSettings:
+    """What FastGPT's secret says of the endpoints beside the first. An empty app id stands for none.
+
+    ``standby_shares_team`` tells that it lives on the same points; ``hedge_after_s`` 0 turns hedging off.
+    """
+
+    standby_base_url: str
+    standby_app_id: str
+    standby_api_key: str
+    standby_shares_team: bool
+    canary_app_id: str
+    canary_api_key: str
+    canary_percent: int
+    hedge_after_s: int
+
+    @classmethod
+    def of(cls, reader: Reader) -> Self:
+        """Return the settings; what is wrong with them is among the reader's problems."""
+        standby = any(reader.text(name, optional=True) for name in _STANDBY)
+        canary = any(reader.text(name, optional=True) for name in _CANARY)
+        return cls(
+            standby_base_url=_standby_base_url(reader) if standby else "",
+            standby_app_id=_fastgpt_app_id(reader, _STANDBY[1]) if standby else "",
+            standby_api_key=_fastgpt_api_key(reader, _STANDBY[2]) if standby else "",
+            standby_shares_team=_optional(reader, "FASTGPT_STANDBY_TEAM", _standby_team) == "same",
+            canary_app_id=_fastgpt_app_id(reader, _CANARY[0]) if canary else "",
+            canary_api_key=_fastgpt_api_key(reader, _CANARY[1]) if canary else "",
+            canary_percent=_optional_integer(reader, "FASTGPT_CANARY_PERCENT", MOST_CANARY_PERCENT) if canary else 0,
+            hedge_after_s=_optional_integer(reader, "FASTGPT_HEDGE_AFTER_SECONDS", 60),
+        )
+
+
+_STANDBY = ("FASTGPT_STANDBY_BASE_URL", "FASTGPT_STANDBY_APP_ID", "FASTGPT_STANDBY_API_KEY")
+_CANARY = ("FASTGPT_CANARY_APP_ID", "FASTGPT_CANARY_API_KEY")
+MOST_CANARY_PERCENT = 50
+
+
+def _standby_base_url(reader: Reader) -> str:
+    base = reader.url(_STANDBY[0])
+    return base if base.endswith("/api") else base + "/api"
+
+
+def _standby_team(reader: Reader, name: str = "FASTGPT_STANDBY_TEAM") -> str:
+    return reader.checked(name, "same or other", {"same", "other"}.__contains__)
+
+
+def _optional_integer(reader: Reader, name: str, high: int) -> int:
+    """Return a whole number from 0 to ``high``, 0 where it is not set."""
+    return reader.integer(name, 0, high) if reader.text(name, optional=True) else 0
+
+
+@dataclass(frozen=True, slots=True)
 class ResponderSecrets:
     """What the responder needs of the secrets. An empty ``own_kf_secret`` stands for the application's."""
 
@@ -345,6 +397,7 @@ class ResponderSecrets:
     own_kf_secret: str
     fastgpt_api_key: str
     fastgpt_lite_api_key: str
+    ladder: LadderSettings
 
     @classmethod
     def read(cls, wecom: Mapping[str, str], fastgpt: Mapping[str, str]) -> Self:
@@ -356,6 +409,7 @@ class ResponderSecrets:
             own_kf_secret=_own_kf_secret(channel),
             fastgpt_api_key=_fastgpt_api_key(model),
             fastgpt_lite_api_key=_optional(model, "FASTGPT_LITE_API_KEY", _fastgpt_api_key),
+            ladder=LadderSettings.of(model),
         )
         channel.problems.extend(model.problems)
         channel.done()
@@ -656,7 +710,18 @@ _LITE_LOCAL: Mapping[str, Callable[[Reader], object]] = {
     "FASTGPT_LITE_API_KEY": lambda reader: _fastgpt_api_key(reader, "FASTGPT_LITE_API_KEY"),
     "FASTGPT_LITE_APP_ID": lambda reader: _fastgpt_app_id(reader, "FASTGPT_LITE_APP_ID"),
 }
-_HANDOFF_LOCAL: Mapping[str, Callable[[Reader], object]] = {
+_STANDBY_LOCAL: Mapping[str, Callable[[Reader], object]] = {
+    _STANDBY[0]: _standby_base_url,
+    _STANDBY[1]: lambda reader: _fastgpt_app_id(reader, _STANDBY[1]),
+    _STANDBY[2]: lambda reader: _fastgpt_api_key(reader, _STANDBY[2]),
+}
+_CANARY_LOCAL: Mapping[str, Callable[[Reader], object]] = {
+    _CANARY[0]: lambda reader: _fastgpt_app_id(reader, _CANARY[0]),
+    _CANARY[1]: lambda reader: _fastgpt_api_key(reader, _CANARY[1]),
+}
+_ALONE_LOCAL: Mapping[str, Callable[[Reader], object]] = {
+    "WECOM_API_BASE": lambda reader: reader.url("WECOM_API_BASE"),
+    "FASTGPT_STANDBY_TEAM": _standby_team,
     "HANDOFF_THRESHOLD": _threshold,
     "HANDOFF_TRIGGERS": lambda reader: _words(reader, "HANDOFF_TRIGGERS", TRIGGERS),
     "HANDOFF_AGENTS": _agents,
@@ -694,19 +759,20 @@ def local_problems(environ: Mapping[str, str]) -> list[str]:
             for read in vendor.values():
                 read(reader)
     _read_together(reader, environ, _KF_LOCAL, along_with=_WECOM_LOCAL)
-    _read_together(reader, environ, _LITE_LOCAL, along_with=_FASTGPT_LOCAL)
+    for endpoint in (_LITE_LOCAL, _STANDBY_LOCAL, _CANARY_LOCAL):
+        _read_together(reader, environ, endpoint, along_with=_FASTGPT_LOCAL)
     _own_kf_secret(reader)
-    for name, read_value in _HANDOFF_LOCAL.items():
+    for name, read_value in _ALONE_LOCAL.items():
         if environ.get(name, "").strip():
             read_value(reader)
-    if environ.get("WECOM_API_BASE", "").strip():
-        reader.url("WECOM_API_BASE")
     numbers = {"SESSION_TTL_SECONDS": 900, "SESSION_IDLE_SECONDS": 600}  # the template's defaults
     for name, low, high in (
         ("SESSION_TTL_SECONDS", 1, 86_400),
         ("SESSION_IDLE_SECONDS", 1, 86_400),
         ("INTERIM_AFTER_SECONDS", 0, 100),
         ("HANDOFF_TIMEOUT_SECONDS", 30, 3600),
+        ("FASTGPT_HEDGE_AFTER_SECONDS", 0, 60),
+        ("FASTGPT_CANARY_PERCENT", 0, MOST_CANARY_PERCENT),
         ("FRONTDESK_PORT", 1, 65_535),
         ("AWS_LOCAL_PORT", 1, 65_535),
     ):

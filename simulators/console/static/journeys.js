@@ -221,6 +221,7 @@ function badges(row, journey, first) {
   for (const code of new Set((journey?.attempts ?? []).map((attempt) => attempt.code).filter(Boolean))) said.push(["bad", code]);
   if (copies > 1) said.push(["warn", t("deliveries", { count: copies })]);
   if (journey?.duplicates) said.push(["", t("duplicates", { count: journey.duplicates })]);
+  if (has(`rung_${journey?.rung}`)) said.push(["warn", t(`rung_${journey.rung}`)]);
   if (journey?.called) said.push(["handed", t("called", { reason: has(`reason_${journey.called}`) ? t(`reason_${journey.called}`) : journey.called })]);
   if (journey?.messages > 1) said.push(["", t("merged", { count: journey.messages })]);
   if (journey?.segments > 1) said.push(["", t("segments", { count: journey.segments })]);

@@ -75,9 +75,11 @@ class Answering:
         interim_after_s: float,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        variant_of: Callable[[str], str] = lambda _conversation: "",
     ) -> None:
         """``interim_after_s`` 0 turns the interim notice off; ``clock`` returns epoch seconds.
 
+        ``variant_of`` tells which version of the model's app a conversation's questions go to.
         ``agents`` does what the company's own people ask for in the application's chat, where there are such people.
         """
         self._sessions = sessions
@@ -101,6 +103,7 @@ class Answering:
             interim_after_s=interim_after_s,
             clock=clock,
             monotonic=monotonic,
+            variant_of=variant_of,
         )
 
     def answer(self, batch: Sequence[Received], *, deadline: float) -> list[Outcome]:
@@ -266,7 +269,9 @@ class Answering:
         """Return the outcomes of a step that ended in ``error``; on the last attempt the customer is told first."""
         first = step.received[0].inbound
         code = error.code if isinstance(error, FrontdeskError) else "unexpected"
-        progress.misconfigured |= isinstance(error, MisconfiguredError)
+        progress.misconfigured |= isinstance(error, MisconfiguredError) or (
+            isinstance(error, TransientError) and error.misconfigured
+        )
         log.error(
             "attempt failed",
             exc_info=error,
@@ -290,7 +295,9 @@ class Answering:
         return [
             progress.outcome(each, Result.DEAD, code)
             if each.last_attempt
-            else Outcome(each, Result.RETRY, code, wait_s, misconfigured=progress.misconfigured)
+            else Outcome(
+                each, Result.RETRY, code, wait_s, misconfigured=progress.misconfigured, variant=progress.variant
+            )
             for each in step.received
         ]
 

@@ -72,6 +72,9 @@ _PROMPT = """请为即将接手的同事总结下面的客服对话，不超过1
 对话：
 """
 _CONTEXT_BEGIN, _CONTEXT_END = "（以下是人工客服与客户的对话，供参考：\n", "\n）"
+_BACKGROUND_BEGIN = "（以下是之前的对话，供参考：\n"
+# What was said to the customer in answer. A question that a rule stopped is not passed on by another way.
+_TOLD = frozenset({"answer", "choices", "clarify", "more", "person", "to_person"})
 
 
 def brief(
@@ -136,6 +139,23 @@ def context_of(session: Session) -> str:
         return ""
     room = CONTEXT_CHARACTERS - len(_CONTEXT_BEGIN) - len(_CONTEXT_END)
     return _CONTEXT_BEGIN + "\n".join(_newest(talk[::-1], room)) + _CONTEXT_END
+
+
+def background_of(session: Session) -> str:
+    """Return what was said in ``session``, to be put before the question to a model that was not there.
+
+    "" when nothing was. At most `CONTEXT_CHARACTERS`, the newest kept.
+    """
+    talk: list[str] = []
+    for turn in session.turns:
+        if turn.kind in _TOLD or turn.kind == "withheld":
+            if question := _asked(turn):
+                talk.append(f"客户：{question}")
+            if turn.kind in _TOLD and turn.answer.strip():
+                talk.append(f"{'人工客服' if turn.kind == 'person' else '客服'}：{_one_line(turn.answer)}")
+    room = CONTEXT_CHARACTERS - len(_BACKGROUND_BEGIN) - len(_CONTEXT_END)
+    newest = _newest(talk, room)
+    return _BACKGROUND_BEGIN + "\n".join(newest) + _CONTEXT_END if newest else ""
 
 
 def _told(moment: float) -> str:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from frontdesk.conversation import wishes
-from frontdesk.conversation.briefs import context_of
+from frontdesk.conversation.briefs import background_of, context_of
 from frontdesk.conversation.drafts import NOTED, RATING, RESERVE, Draft, sentence
 from frontdesk.conversation.fitting import fit
 from frontdesk.conversation.handing_over import CODE_WITHIN_S, TICKET
 from frontdesk.conversation.journey import log, name_of, reached
 from frontdesk.conversation.pauses import Abandoned, StillPending, offer, resolve
 from frontdesk.conversation.plan import Task
-from frontdesk.conversation.session import alive, chat_id, chat_id_of, open_session
+from frontdesk.conversation.session import alive, chat_id, chat_id_of, last_attempt, open_session
 from frontdesk.conversation.speaking import MAX_SEGMENTS
 from frontdesk.conversation.trail import FRONTDESK
 from frontdesk.errors import FrontdeskError, MisconfiguredError, PermanentError, TransientError
-from frontdesk.messages import Charge, Choice, Kind, Question
+from frontdesk.messages import Afresh, Charge, Choice, Kind, Question, rung_of
 from frontdesk.records import Pending, Reply
 
 if TYPE_CHECKING:
@@ -67,8 +67,12 @@ class Composer:
         interim_after_s: float,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
+        variant_of: Callable[[str], str],
     ) -> None:
-        """``interim_after_s`` 0 turns the interim notice off; ``clock`` returns epoch seconds."""
+        """``interim_after_s`` 0 turns the interim notice off; ``clock`` returns epoch seconds.
+
+        ``variant_of`` tells which version of the model's app a conversation's questions go to.
+        """
         self._sessions = sessions
         self._ledger = ledger
         self._model = model
@@ -81,6 +85,7 @@ class Composer:
         self._interim_after_s = interim_after_s
         self._clock = clock
         self._monotonic = monotonic
+        self._variant_of = variant_of
 
     def compose(self, step: Step, progress: Progress, deadline: float) -> None:
         """Put the reply to ``step`` on record, and into ``progress``; nothing when none is due."""
@@ -232,7 +237,7 @@ class Composer:
             else:
                 text = meaning.text
         try:
-            answer = self._ask(step, session, text, progress, deadline)
+            answer = self._ask(step, text, heard.text, progress, deadline)
         except PermanentError as error:
             return self._unanswerable(step, session, error, progress, deadline)
         return self._answered(first, session, answer, progress, deadline)
@@ -266,7 +271,7 @@ class Composer:
         progress.misconfigured = isinstance(error, MisconfiguredError)
         if session.pending or not progress.misconfigured:
             # The talk at the model may be stuck in a pause that nobody can answer: the next question starts afresh.
-            progress.session = replace(session, chat_no=session.chat_no + 1)
+            _leave_chat(progress)
         apology = self._apology(progress, error.code)
         if self._handover.wanted(first.channel, "failed"):
             progress.counted.append("Fallback")
@@ -293,11 +298,12 @@ class Composer:
         offered = "" if pending is None else pending.pause.prompt if menu else offer(pending)
         written = "\n\n".join(part for part in (answer.text, offered) if part)
         if not written and pending is None:
-            return self._wordless(first, progress, deadline)
+            return replace(self._wordless(first, progress, deadline), attempt_id=answer.attempt_id)
         written = written or self._sentences.choose
         # The rules have to judge what the customer reads: marks inside a word would hide it from them.
         words = channel.render(written)
-        progress.trail.add("generated", self._model.identity, before=written if written != words else "", after=words)
+        identity = answer.identity or self._model.identity
+        progress.trail.add("generated", identity, before=written if written != words else "", after=words)
         draft = Draft(
             "choices" if pending else "answer",
             words,
@@ -306,7 +312,8 @@ class Composer:
             attempt_id=answer.attempt_id,
             menu=menu,
         )
-        said = self._said(first, progress, draft, deadline)
+        # Whatever becomes of it: whoever gave it is the one who knows the talk now.
+        said = replace(self._said(first, progress, draft, deadline), attempt_id=answer.attempt_id)
         if said.kind not in {"answer", "choices"}:
             return said  # a rule had its say
         if answer.wants_person and self._handover.wanted(first.channel, "intent"):
@@ -328,9 +335,10 @@ class Composer:
         # The rules of a later day are not to judge as told what nobody was told.
         progress.trail.add("withheld", FRONTDESK, before=said.words, reason="confidence")
         if session.clarified:
-            return replace(self._hand_over(first, "confidence", progress, deadline), confidence=said.confidence)
-        clarify = sentence(progress.trail, "clarify", self._sentences.clarify)
-        return replace(clarify, confidence=said.confidence, clarified=True)
+            instead, clarified = self._hand_over(first, "confidence", progress, deadline), False
+        else:
+            instead, clarified = sentence(progress.trail, "clarify", self._sentences.clarify), True
+        return replace(instead, confidence=said.confidence, attempt_id=said.attempt_id, clarified=clarified)
 
     def _said(self, first: Inbound, progress: Progress, draft: Draft, deadline: float) -> Draft:
         """Return ``draft`` with what the guard lets through of its words."""
@@ -357,8 +365,10 @@ class Composer:
         words, handoff = self._handover.announcement(first, reason, deadline=deadline)
         return replace(sentence(progress.trail, "handoff", words), handoff=handoff)
 
-    def _ask(self, step: Step, session: Session, text: str, progress: Progress, deadline: float) -> ModelAnswer:
-        first = step.received[0].inbound
+    def _ask(self, step: Step, text: str, words: str, progress: Progress, deadline: float) -> ModelAnswer:
+        """Return the answer to ``text``; ``words`` are what the customer wrote, which ``text`` is the meaning of."""
+        first, session = step.received[0].inbound, progress.session
+        assert session is not None  # noqa: S101  # for the type checker: `compose` set it
         asking_until = deadline - FINISH_RESERVE_S
         if asking_until - self._monotonic() < _LEAST_ASKING_S:
             raise TransientError("too little time is left to ask", code="no_time_left")
@@ -368,23 +378,39 @@ class Composer:
             covered = self._guard.cover(between, session.placeholders)
             session = progress.session = replace(session, placeholders=covered.placeholders)
             text = f"{covered.text}\n{text}"
+        # Each attempt has another one: what an earlier attempt left there may be a pause that waits for an answer.
+        fresh = replace(session, chat_no=session.chat_no + step.received[0].attempt)
+        background = background_of(session)
+        if background:
+            covered = self._guard.cover(background, session.placeholders)
+            fresh = replace(fresh, placeholders=covered.placeholders)
+            background = f"{covered.text}\n"
         question = Question(
             chat_id=chat_id(session),
             attempt_id=f"{first.message_id}-{uuid4().hex[:12]}",
             customer=first.conversation,
             text=text,
+            last_attempt=last_attempt(session),
+            paused=session.pending is not None,
+            afresh=Afresh(chat_id(fresh), f"{background}{words}", words),
         )
+        progress.variant = self._variant_of(first.conversation)
+        # Until it is known what was asked, all that may have been is kept.
+        progress.session = replace(session, placeholders=fresh.placeholders)
         reached("asked", self._now_ms(), first, messages=len(step.received), attempt=step.received[0].attempt)
         with self._patience(step, progress, deadline):
             answer = self._model.ask(
                 question, deadline=asking_until, on_first_words=lambda: reached("first_words", self._now_ms(), first)
             )
+        progress.session = fresh if answer.afresh else session
+        progress.misconfigured |= answer.misconfigured
         progress.model_ms = answer.total_ms
         reached(
             "answered",
             self._now_ms(),
             first,
             model_ms=answer.total_ms,
+            rung=rung_of(answer.attempt_id or question.attempt_id),
             confidence=answer.confidence,
             partial_failure=answer.partial_failure or None,
         )
@@ -524,6 +550,11 @@ def _menu(pending: Pending | None) -> tuple[Choice, ...]:
 
 def _leave_pause(progress: Progress) -> None:
     """Let the talk at the model start afresh where it waits for what the customer will not give it."""
+    if progress.session is not None and progress.session.pending is not None:
+        _leave_chat(progress)
+
+
+def _leave_chat(progress: Progress) -> None:
     session = progress.session
-    if session is not None and session.pending is not None:
-        progress.session = replace(session, chat_no=session.chat_no + 1)
+    assert session is not None  # noqa: S101  # for the type checker: `compose` set it
+    progress.session = replace(session, chat_no=session.chat_no + 1)

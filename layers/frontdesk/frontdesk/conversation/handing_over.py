@@ -156,7 +156,8 @@ class Handover:
         answered = next((turn for turn in reversed(session.turns) if turn.kind in {"answer", "person"}), None)
         if answered is None:
             return False
-        model_turn = next((turn for turn in reversed(session.turns) if turn.attempt_id), None)
+        said = (turn for turn in reversed(session.turns) if turn.attempt_id and turn.kind in {"answer", "choices"})
+        model_turn = next(said, None)
         if "code" in inbound.details and self._clock() - inbound.sent_at > CODE_WITHIN_S:
             return False
         ask = False

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from frontdesk.messages import rung_of
+
 if TYPE_CHECKING:
     from frontdesk.conversation.trail import Trail
     from frontdesk.messages import Received
@@ -35,7 +37,9 @@ class Outcome:
     """The end of one attempt at one message. Times in milliseconds, ``None`` where it never came so far.
 
     ``first_response_ms`` and ``response_ms`` count from the callback to the first and the last visible message.
-    ``counted`` names further things that happened, as the metrics call them.
+    ``counted`` names further things that happened, as the metrics call them. ``rung`` tells which of the model's
+    endpoints gave the answer, "" where none did; ``variant`` which version of the app the customer's questions go to:
+    primary or canary, "" where there is one version, or nothing was asked.
     """
 
     received: Received
@@ -47,6 +51,8 @@ class Outcome:
     response_ms: int | None = None
     model_ms: int | None = None
     counted: tuple[str, ...] = ()
+    rung: str = ""
+    variant: str = ""
 
     @property
     def handled(self) -> bool:
@@ -70,6 +76,7 @@ class Progress:
     last_visible_ms: int | None = None
     model_ms: int | None = None
     misconfigured: bool = False
+    variant: str = ""
     counted: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -92,4 +99,6 @@ class Progress:
             response_ms=None if last is None else max(0, last - start),
             model_ms=self.model_ms,
             counted=tuple(self.counted),
+            rung=rung_of(self.reply.attempt_id) if self.reply else "",
+            variant=self.variant,
         )

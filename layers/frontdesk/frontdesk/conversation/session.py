@@ -62,6 +62,11 @@ def chat_id_of(conversation: str, session_id: str, chat_no: int) -> str:
     return f"frontdesk:{conversation}:{session_id}:{chat_no}"
 
 
+def last_attempt(session: Session) -> str:
+    """Return the model's name of its last answer in ``session``, "" when it gave none."""
+    return next((turn.attempt_id for turn in reversed(session.turns) if turn.attempt_id), "")
+
+
 def after(session: Session, reply: Reply, *, now: float, ttl_s: int) -> Session:
     """Return ``session`` after ``reply`` was sent; the same one when it holds that turn already, or gets none of it.
 

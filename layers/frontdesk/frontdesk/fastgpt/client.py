@@ -23,6 +23,7 @@ from frontdesk.fastgpt import envelope
 from frontdesk.fastgpt.errors_table import LONGEST_WAIT_S, Refusal, classify
 from frontdesk.fastgpt.reply import ReplyReader
 from frontdesk.fastgpt.transport import SILENCE_S, DeadlineError, Exchange, Line, StaleConnectionError
+from frontdesk.fastgpt.watched import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -67,20 +68,43 @@ class FastGptClient:
         self._silence_s = silence_s
         self._of_thread = threading.local()
 
-    def ask(self, question: Question, *, deadline: float, on_first_words: Callable[[], None]) -> ModelAnswer:
+    def ask(
+        self,
+        question: Question,
+        *,
+        deadline: float,
+        on_first_words: Callable[[], None],
+        watch: Watch | None = None,
+    ) -> ModelAnswer:
         """Return the answer to ``question``, or raise `TransientError` or `PermanentError` by ``deadline``.
 
         ``deadline`` is a moment on the client's clock. ``on_first_words`` is called once, in this thread, when the
         first words or the first pause arrive; what it raises ends the call. A second try after a dead kept
         connection goes out as ``<attempt_id>-b``, because FastGPT refuses an id that it has seen; the answer tells
         its id. What follows a pause is kept by FastGPT under the id of the answer that paused, whatever id it got.
+        Cutting the ``watch`` from another thread ends the call as its deadline would.
         """
         asked_at = self._clock()
+        watch = watch or Watch()
         try:
-            return self._ask_once(question, question.attempt_id, asked_at, deadline, on_first_words)
+            return self._ask_once(question, asked_at, deadline, on_first_words, watch)
         except StaleConnectionError:
             self._line().drop()
-        return self._ask_once(question, f"{question.attempt_id}-b", asked_at, deadline, on_first_words)
+        again = dataclasses.replace(question, attempt_id=f"{question.attempt_id}-b")
+        return self._ask_once(again, asked_at, deadline, on_first_words, watch)
+
+    def probe(self, within_s: float) -> None:
+        """Return when FastGPT answers, knows the key, and lets it use the app; raises what `ask` raises.
+
+        It costs no points and starts no run (FastGPT API documentation, "Chat", GET core/chat/init).
+        """
+        query = {"appId": self._app_id, "chatId": "probe"}
+        with (
+            self._line().get(f"{self._base}/core/chat/init", query, left_s=within_s) as exchange,
+            _noted(exchange) as note,
+        ):
+            _check(exchange)
+            note.outcome = "ok"
 
     def feedback(self, chat_id: str, attempt_id: str, *, good: bool, deadline: float) -> None:
         """Return when FastGPT has noted that the answer kept as ``attempt_id`` was good, or that it was not.
@@ -105,48 +129,46 @@ class FastGptClient:
             **({"userGoodFeedback": "yes"} if good else {"userBadFeedback": "no"}),
         }
         with self._post("/core/chat/feedback/updateUserFeedback", body, deadline) as exchange, _noted(exchange) as note:
-            envelope.check(
-                exchange.body(envelope.LIMIT_BYTES),
-                http_status=exchange.status,
-                retry_after_s=_seconds(exchange.header("Retry-After")),
-            )
+            _check(exchange)
             note.outcome = "ok"
 
     def _ask_once(
         self,
         question: Question,
-        attempt_id: str,
         asked_at: float,
         deadline: float,
         on_first_words: Callable[[], None],
+        watch: Watch,
     ) -> ModelAnswer:
         body = {
             "appId": self._app_id,
             "chatId": question.chat_id,
             "customUid": question.customer,
-            "responseChatItemId": attempt_id,
+            "responseChatItemId": question.attempt_id,
             "stream": True,
             "detail": True,
             # FastGPT keeps the history by chatId and would append whatever else were sent.
             "messages": [{"role": "user", "content": question.text}],
         }
-        with self._post("/v1/chat/completions", body, deadline) as exchange, _noted(exchange) as note:
+        with self._post("/v1/chat/completions", body, deadline, watch) as exchange, _noted(exchange) as note:
             reading = _Reading(exchange, self._clock, deadline, on_first_words)
             answer = reading.run()
             note.outcome = answer.partial_failure or "ok"
         return dataclasses.replace(
             answer,
-            attempt_id="" if question.chat_id == NOT_RECORDED else attempt_id,
+            attempt_id="" if question.chat_id == NOT_RECORDED else question.attempt_id,
             first_words_ms=_milliseconds(reading.first_words_at - asked_at),
             total_ms=_milliseconds(self._clock() - asked_at),
         )
 
-    def _post(self, path: str, body: Mapping[str, Any], deadline: float) -> AbstractContextManager[Exchange]:
+    def _post(
+        self, path: str, body: Mapping[str, Any], deadline: float, watch: Watch | None = None
+    ) -> AbstractContextManager[Exchange]:
         """Send ``body`` and hand out the reply; everything is over at ``deadline``."""
         left_s = deadline - self._clock()
         if left_s <= 0:
             raise DeadlineError
-        return self._line().post(self._base + path, body, left_s=left_s)
+        return self._line().post(self._base + path, body, left_s=left_s, watch=watch)
 
     def _line(self) -> Line:
         line: Line | None = getattr(self._of_thread, "line", None)
@@ -214,6 +236,14 @@ class _Reading:
             self._told = True
             self.first_words_at = self._clock()
             self._on_first_words()
+
+
+def _check(exchange: Exchange) -> None:
+    envelope.check(
+        exchange.body(envelope.LIMIT_BYTES),
+        http_status=exchange.status,
+        retry_after_s=_seconds(exchange.header("Retry-After")),
+    )
 
 
 def _api_base(base_url: str) -> str:

@@ -182,6 +182,19 @@ _BY_HTTP_STATUS: Mapping[int, Verdict] = {
 }
 
 
+_MISCONFIGURED = frozenset(
+    verdict.code
+    for table in (_BY_STATUS_TEXT, _BY_CODE, _BY_MESSAGE, _BY_HTTP_STATUS, {"": _REDIRECTED})
+    for verdict in table.values()
+    if verdict.kind is MisconfiguredError
+)
+
+
+def needs_person(code: str) -> bool:
+    """Return whether the error of this code is over only when a person has changed something."""
+    return code in _MISCONFIGURED
+
+
 def classify(refusal: Refusal) -> FrontdeskError:
     """Return the error that ``refusal`` means, ready to be raised."""
     verdict = listed(refusal) or _by_number(refusal)

@@ -126,20 +126,34 @@ class Line:
         self._session.close()
 
     @contextmanager
-    def post(self, url: str, body: Mapping[str, Any], *, left_s: float) -> Iterator[Exchange]:
+    def post(
+        self, url: str, body: Mapping[str, Any], *, left_s: float, watch: Watch | None = None
+    ) -> Iterator[Exchange]:
         """Send ``body`` as JSON to ``url`` and hand out the reply; everything is over after ``left_s`` seconds.
 
-        Raises `StaleConnectionError`, another `TransientError`, or `MisconfiguredError`.
+        Whoever gives a ``watch`` can cut the call from another thread. Raises `StaleConnectionError`, another
+        `TransientError`, or `MisconfiguredError`.
         """
-        watch = Watch()
-        with watch.over_this_thread(left_s), self._send(url, body, watch, left_s) as response:
+        with self._call("POST", url, left_s, watch or Watch(), json=body) as exchange:
+            yield exchange
+
+    @contextmanager
+    def get(self, url: str, query: Mapping[str, str], *, left_s: float) -> Iterator[Exchange]:
+        """Hand out the reply to a request without a body; otherwise as `post`."""
+        with self._call("GET", url, left_s, Watch(), params=query) as exchange:
+            yield exchange
+
+    @contextmanager
+    def _call(self, method: str, url: str, left_s: float, watch: Watch, **content: Any) -> Iterator[Exchange]:
+        with watch.over_this_thread(left_s), self._send(method, url, left_s, watch, **content) as response:
             yield Exchange(response, watch, self._silence_s)
 
-    def _send(self, url: str, body: Mapping[str, Any], watch: Watch, left_s: float) -> requests.Response:
+    def _send(self, method: str, url: str, left_s: float, watch: Watch, **content: Any) -> requests.Response:
         try:
-            return self._session.post(
+            return self._session.request(
+                method,
                 url,
-                json=body,
+                **content,
                 stream=True,
                 allow_redirects=False,  # a redirect would carry the key to another host
                 timeout=(min(CONNECT_S, left_s), self._silence_s),

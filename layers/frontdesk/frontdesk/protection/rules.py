@@ -6,15 +6,14 @@ be used, or cannot be reached, the last good ones go on, and whoever built this 
 
 from __future__ import annotations
 
-import threading
 import time
-from functools import cache
-from itertools import islice
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from frontdesk.errors import FrontdeskError, SettingsError
+from frontdesk.errors import SettingsError
 from frontdesk.messages import Action, Finding, Verdict
+from frontdesk.protection.current_file import CurrentFile, last_good
 from frontdesk.protection.masking import Masker
 from frontdesk.protection.rule_file import Direction, RulesError, read_rule_file
 from frontdesk.protection.rule_search import Exceptions, KeywordSearch, PatternSearch, Unless
@@ -22,6 +21,8 @@ from frontdesk.protection.rule_search import Exceptions, KeywordSearch, PatternS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from frontdesk.errors import FrontdeskError
+    from frontdesk.protection.current_file import Files
     from frontdesk.protection.rule_file import RuleFileContent
     from frontdesk.protection.rule_search import Hit
 
@@ -30,8 +31,6 @@ MASK = "＊＊＊"
 # Processor time, as `regex` counts it, too; a usual pattern takes some microseconds.
 _EACH_PATTERN_S = 0.01
 _ALL_PATTERNS_S = 0.1
-_KEEP_S = 30.0
-_MOST_EARLIER = 20
 _STRENGTH = {action: rank for rank, action in enumerate(Action)}
 
 
@@ -168,91 +167,35 @@ def packaged_rules(*, on_timeout: Callable[[str], None] = _nobody) -> RuleSet:
     return RuleSet.read(packaged_text(), on_timeout=on_timeout)
 
 
-class RuleText(Protocol):
-    """One version of the file: ``etag`` changes with its text and is empty when there is no file."""
-
-    @property
-    def text(self) -> str:
-        """What it says; what is no UTF-8 in it stands as lone surrogates."""
-
-    @property
-    def etag(self) -> str:
-        """What tells it from another text."""
-
-    @property
-    def version_id(self) -> str:
-        """What people find it by."""
-
-
-class RuleFiles(Protocol):
-    """Where the file of rules is kept. Raises a `FrontdeskError` when it cannot be reached."""
-
-    def newest(self, known: str) -> RuleText | None:
-        """Return the file as it is, ``None`` when its etag is ``known`` still."""
-
-    def earlier(self) -> Iterator[RuleText]:
-        """Yield the versions before the newest one, the newest first."""
-
-
-def earlier_rules(files: RuleFiles, *, on_timeout: Callable[[str], None] = _nobody) -> tuple[RuleSet, str]:
+def earlier_rules(files: Files, *, on_timeout: Callable[[str], None] = _nobody) -> tuple[RuleSet, str]:
     """Return the rules that stand in for a newest file which cannot be used, and the id of their version.
 
-    That is the newest earlier version that is good; or the packaged rules, without an id, where none of the last
-    `_MOST_EARLIER` is. Raises what ``files`` raises.
+    That is the newest earlier version that is good; or the packaged rules, without an id. Raises what ``files`` raises.
     """
-    for file in islice(files.earlier(), _MOST_EARLIER):
-        try:
-            return RuleSet.read(file.text, on_timeout=on_timeout), file.version_id
-        except RulesError:
-            continue
-    return packaged_rules(on_timeout=on_timeout), ""
+    return last_good(
+        files, partial(RuleSet.read, on_timeout=on_timeout), partial(packaged_rules, on_timeout=on_timeout)
+    )
 
 
-class CurrentRules:
-    """The rules in force, read again when they are ``keep_s`` seconds old. Many threads may use it.
-
-    While one thread reads, the others go on with what they have.
-    """
+class CurrentRules(CurrentFile[RuleSet]):
+    """The rules in force. Many threads may use it."""
 
     def __init__(
         self,
         *,
-        files: RuleFiles,
+        files: Files,
         clock: Callable[[], float],
         on_broken: Callable[[FrontdeskError, str], None],
         on_timeout: Callable[[str], None] = _nobody,
-        keep_s: float = _KEEP_S,
     ) -> None:
-        """``clock`` counts seconds, also while the process is frozen; ``on_timeout`` is as in `RuleSet`.
-
-        ``on_broken`` hears once of each newest version that cannot be used, with its id, and once of each time that
-        the files go out of reach, with an empty id.
-        """
-        self._files = files
-        self._clock = clock
-        self._on_broken = on_broken
-        self._on_timeout = on_timeout
-        self._keep_s = keep_s
-        self._reading = threading.Lock()
-        self._rules: RuleSet | None = None
-        self._due = 0.0
-        self._chosen = False  # whether the rules in force were chosen, not just taken because nothing could be read
-        self._known = ""
-        self._told: set[str] = set()
-        self._reachable = True
-
-    def current(self) -> RuleSet:
-        """Return the rules in force. Waits for them at the first call only, unless it is its turn to read."""
-        rules = self._rules
-        if rules is None:
-            with self._reading:
-                return self._rules or self._read_again()
-        if self._clock() < self._due or not self._reading.acquire(blocking=False):
-            return rules
-        try:
-            return self._read_again()
-        finally:
-            self._reading.release()
+        """``on_timeout`` is as in `RuleSet`, the others as in `CurrentFile`."""
+        super().__init__(
+            files=files,
+            read=partial(RuleSet.read, on_timeout=on_timeout),
+            default=partial(packaged_rules, on_timeout=on_timeout),
+            clock=clock,
+            on_broken=on_broken,
+        )
 
     def judge_question(self, text: str) -> Verdict:
         """Return what the rules in force say of the customer's words."""
@@ -261,41 +204,3 @@ class CurrentRules:
     def judge_answer(self, text: str) -> Verdict:
         """Return what the rules in force say of the whole of an answer, which waits for no newer ones."""
         return self.loaded().judge_answer(text)
-
-    def loaded(self) -> RuleSet:
-        """Return the rules as they were last read; reads them only when they never were."""
-        return self._rules or self.current()
-
-    def _read_again(self) -> RuleSet:
-        """Return the rules in force after looking for newer ones."""
-        self._due = self._clock() + self._keep_s
-        try:
-            newest = self._files.newest(self._known)
-            if newest is not None:
-                self._take(newest)
-        except FrontdeskError as error:
-            if self._reachable:
-                self._reachable = False
-                self._on_broken(error, "")
-        else:
-            self._reachable = True
-        if self._rules is None:
-            self._rules = packaged_rules(on_timeout=self._on_timeout)
-        return self._rules
-
-    def _take(self, newest: RuleText) -> None:
-        """Put ``newest`` in force, or the best there is instead. Raises when an earlier version is out of reach."""
-        if not newest.etag:
-            if self._known or not self._chosen:
-                self._rules = packaged_rules(on_timeout=self._on_timeout)
-        else:
-            try:
-                self._rules = RuleSet.read(newest.text, on_timeout=self._on_timeout)
-            except RulesError as error:
-                if newest.version_id not in self._told:
-                    self._told.add(newest.version_id)
-                    self._on_broken(error, newest.version_id)
-                if not self._chosen:
-                    self._rules, _ = earlier_rules(self._files, on_timeout=self._on_timeout)
-        self._chosen = True
-        self._known = newest.etag

@@ -1,4 +1,7 @@
-"""The file of rules in its bucket. S3 keeps every version that was ever put there, so a broken one has predecessors."""
+"""The files that people write, in the bucket of rules: the rules themselves, and the approved answers.
+
+S3 keeps every version that was ever put there, so a broken one has predecessors.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
-_KEY = "rules/rules.yaml"
+RULES_KEY = "rules/rules.yaml"
+ANSWERS_KEY = "answers/answers.yaml"
 _MOST_BYTES = 4_000_000  # more than any file of rules may have, so that one which is too large is seen to be
 _UNCHANGED = frozenset({"304", "NotModified"})
 _ABSENT = frozenset({"404", "NoSuchKey"})
@@ -37,17 +41,18 @@ class RuleFile:
 class S3RuleFiles:
     """One object of a bucket with versions."""
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
+    def __init__(self, client: S3Client, bucket: str, key: str = RULES_KEY) -> None:
         """``bucket`` must also be listable: without that right S3 refuses what it would otherwise call absent."""
         self._client = client
         self._bucket = bucket
+        self._key = key
 
     def newest(self, known: str) -> RuleFile | None:
         """Return the file as it is now, ``None`` when its etag is ``known`` still.
 
         Raises `TransientError` or `MisconfiguredError`.
         """
-        request: GetObjectRequestTypeDef = {"Bucket": self._bucket, "Key": _KEY}
+        request: GetObjectRequestTypeDef = {"Bucket": self._bucket, "Key": self._key}
         if known:
             request["IfNoneMatch"] = known
         with translated("rules"):
@@ -66,11 +71,13 @@ class S3RuleFiles:
         Raises `TransientError` or `MisconfiguredError`.
         """
         with translated("rules"):
-            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=_KEY)
+            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=self._key)
             for page in pages:
                 for each in page.get("Versions", []):
-                    if each["Key"] == _KEY and not each["IsLatest"]:
-                        yield _file(self._client.get_object(Bucket=self._bucket, Key=_KEY, VersionId=each["VersionId"]))
+                    if each["Key"] == self._key and not each["IsLatest"]:
+                        yield _file(
+                            self._client.get_object(Bucket=self._bucket, Key=self._key, VersionId=each["VersionId"])
+                        )
 
     def put(self, text: str) -> str:
         """Return the id of the version that ``text`` has become; it is in force from now on.
@@ -80,7 +87,7 @@ class S3RuleFiles:
         with translated("rules"):
             stored = self._client.put_object(
                 Bucket=self._bucket,
-                Key=_KEY,
+                Key=self._key,
                 Body=text.encode(),
                 ContentType="application/yaml; charset=utf-8",
             )
