@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from frontdesk.errors import TransientError
 from frontdesk.fastgpt.ladder import Ladder
@@ -82,13 +82,8 @@ class Talk(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.desk.clock.advance(seconds)
 
-    @precondition(lambda self: self.desk.model)
-    @rule()
+    @invariant()
     def nothing_was_swallowed(self) -> None:
-        assert [app.swallowed for app in self.apps.values()] == [[], [], []]
-
-    def teardown(self) -> None:
-        """Look once more at the end."""
         assert [app.swallowed for app in self.apps.values()] == [[], [], []]
 
 
