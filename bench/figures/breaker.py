@@ -91,6 +91,7 @@ def measure(lab: Lab) -> list[Row]:
             raise MeasurementError("Powertools read the table although its copy was fresh")
 
         def stale() -> float:
+            background.submit(lambda: None).result()  # the read before this one is over
             clock.moved_s += FRESH_S
             return _milliseconds(partial(_guarded, breaker))
 
@@ -99,8 +100,8 @@ def measure(lab: Lab) -> list[Row]:
             rounds=_STALE_ROUNDS,
         )
         background.submit(lambda: None).result()
-        if not ours_client.calls:
-            raise MeasurementError("our copy was never read again")
+        if ours_client.calls < _STALE_ROUNDS:
+            raise MeasurementError("our copy was not read again each time that it was stale")
     return [
         _row("breaker: a call through a closed circuit", "µs", fresh["ours"], fresh["bare"], _BARE),
         _row("  against Powertools'", "µs", fresh["ours"], fresh["theirs"], _POWERTOOLS),
