@@ -103,7 +103,7 @@ def _ladder(lab: Lab, circuit: str, primary: str, standby: str, background: Thre
 def _asked(ladder: Ladder) -> tuple[float, str]:
     """Return how many milliseconds an answer takes, and who gives it."""
     chat = uuid4().hex
-    question = Question(chat, uuid4().hex, "c0ffee", WORDS, afresh=Afresh(f"{chat}:1", WORDS, WORDS))
+    question = Question(chat, uuid4().hex, "c0ffee", WORDS, afresh=lambda: Afresh(f"{chat}:1", WORDS))
     start = time.monotonic()
     answer = ladder.ask(question, deadline=start + 85, on_first_words=lambda: None)
     return (time.monotonic() - start) * 1000, rung_of(answer.attempt_id)

@@ -85,8 +85,8 @@ def town() -> Iterator[Town]:
 
 
 def question(text: str = ASKED, number: int = 1, chat: str = "chat", **more: Any) -> Question:
-    afresh = Afresh(f"{chat}:{number}", text, text)
-    return Question(chat, f"m{number}-1", "c0ffee", text, **{"afresh": afresh, **more})
+    afresh = Afresh(f"{chat}:{number}", text)
+    return Question(chat, f"m{number}-1", "c0ffee", text, **{"words": text, "afresh": lambda: afresh, **more})
 
 
 def ask(ladder: Ladder, asked: Question | None = None, *, within_s: float = 60.0) -> ModelAnswer:
@@ -190,17 +190,17 @@ def test_what_was_said_goes_along_to_the_standby_and_back(town: Town):
     introduced = ask(ladder, question("我叫小李"))
     town.outage("503")
     background = f"（以下是之前的对话，供参考：\n客户：我叫小李\n客服：{introduced.text}\n）\n"
-    there = Afresh("chat:1", f"{background}我叫什么", "我叫什么")
+    there = Afresh("chat:1", f"{background}我叫什么")
 
-    switched = ask(ladder, question("我叫什么", 2, last_attempt=introduced.attempt_id, afresh=there))
+    switched = ask(ladder, question("我叫什么", 2, last_attempt=introduced.attempt_id, afresh=lambda: there))
 
     assert switched.afresh
     assert rung_of(switched.attempt_id) == "standby"
     assert "小李" in switched.text
 
     town.recover()
-    back = Afresh("chat:2", f"{background}我是谁", "我是谁")
-    returned = ask(ladder, question("我是谁", 3, chat="chat:1", last_attempt=switched.attempt_id, afresh=back))
+    back = Afresh("chat:2", f"{background}我是谁")
+    returned = ask(ladder, question("我是谁", 3, chat="chat:1", last_attempt=switched.attempt_id, afresh=lambda: back))
 
     assert returned.afresh
     assert rung_of(returned.attempt_id) == "primary"

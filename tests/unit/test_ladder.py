@@ -84,8 +84,8 @@ class House:
 
 
 def question(words: str = "怎么退货", **more: Any) -> Question:
-    afresh = Afresh("chat:1", f"{TOLD}{words}", words)
-    return replace(Question("chat:0", "m1-1", "c0ffee", words, afresh=afresh), **more)
+    plain = Question("chat:0", "m1-1", "c0ffee", words, words=words)
+    return replace(plain, afresh=lambda: Afresh("chat:1", f"{TOLD}{words}"), **more)
 
 
 def asked(client: FakeClient) -> list[tuple[str, str]]:
@@ -299,7 +299,7 @@ def test_an_approved_answer_is_given_when_no_endpoint_answers():
 
     assert (answer.text, rung_of(answer.attempt_id)) == ("七天内可退。", "cached")
     assert house.first_words == 1
-    assert house.fail(afresh=Afresh("chat:1", "别的", "别的")).code == "fastgpt_unavailable"
+    assert house.fail(words="别的").code == "fastgpt_unavailable"
 
 
 def test_an_approved_answer_is_given_at_once_when_every_circuit_is_open():
