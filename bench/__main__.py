@@ -33,6 +33,8 @@ FIGURES = {
     "kf": "from a notification of 微信客服 to the message in the inbox",
     "backlog": "messages of 微信客服 fetched a second, against bare sync_msg calls",
     "handover": "from the wish for a person to who is called",
+    "failover": "from the end of the first FastGPT to the next answer",
+    "breaker": "what a closed circuit costs a call, against none and Powertools'",
     "batch": "ten conversations in one batch",
     "archiver": "sessions archived a second, in a small table and in one 100 times larger",
     "rules": "ten thousand keywords on a text of a thousand characters",

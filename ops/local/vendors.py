@@ -48,6 +48,8 @@ class Vendors:
             "app_id": self.settings["FASTGPT_APP_ID"],
             "lite_api_key": self.settings["FASTGPT_LITE_API_KEY"],
             "lite_app_id": self.settings["FASTGPT_LITE_APP_ID"],
+            "canary_api_key": self.settings["FASTGPT_CANARY_API_KEY"],
+            "canary_app_id": self.settings["FASTGPT_CANARY_APP_ID"],
         }
 
     def fastgpt_standby_simulator(self) -> dict[str, str] | None:
@@ -109,4 +111,7 @@ def _invented_fastgpt() -> dict[str, str]:
         "FASTGPT_LITE_APP_ID": secrets.token_hex(12),
         "FASTGPT_STANDBY_API_KEY": f"fastgpt-{_letters(48)}",
         "FASTGPT_STANDBY_APP_ID": secrets.token_hex(12),
+        # Nobody tries it until FASTGPT_CANARY_PERCENT says so.
+        "FASTGPT_CANARY_API_KEY": f"fastgpt-{_letters(48)}",
+        "FASTGPT_CANARY_APP_ID": secrets.token_hex(12),
     }

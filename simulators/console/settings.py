@@ -58,6 +58,8 @@ class _Fastgpt(_Part):
     app_id: str
     lite_api_key: str = ""
     lite_app_id: str = ""
+    canary_api_key: str = ""
+    canary_app_id: str = ""
 
 
 class _Aws(_Part):

@@ -68,7 +68,8 @@ def _split(gate: Gate, credential: str) -> tuple[str, str | None]:
 
 def _existing(gate: Gate, app_id: str, may_call: Collection[str]) -> str:
     settings = gate.settings
-    exists = app_id in {settings.app_id, settings.tool_app_id, settings.lite_app_id, *settings.forbidden_app_ids}
+    own = {settings.app_id, settings.tool_app_id, settings.lite_app_id, settings.canary_app_id}
+    exists = app_id in own | settings.forbidden_app_ids
     # Before 4.15 nobody checked whether the key's creator may read the app.
     if exists and app_id not in may_call and gate.dialect.call_names_app:
         raise listed("unAuthApp")

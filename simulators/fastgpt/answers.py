@@ -28,7 +28,7 @@ class Answer:
     match: str = ""
     """Part of the question or of the chatId; "" meets all."""
     app: str = "main"
-    """Which app gives it: main, lite, or any."""
+    """Which app gives it: main, lite, canary, or any."""
     times: int | None = None
     """How often it is given; None for always."""
     text: str = ""
@@ -152,7 +152,7 @@ class AnswerBook:
         self._answers.append((answer, [answer.times]))
 
     def take(self, question: str, chat_id: str, app: str) -> Answer | None:
-        """Return the answer that the app (`main` or `lite`) is to give, and count it down."""
+        """Return the answer that the app (`main`, `lite` or `canary`) is to give, and count it down."""
         for scripted in reversed(self._answers):
             answer, left = scripted
             if answer.app not in {app, "any"} or (answer.match not in question and answer.match not in chat_id):

@@ -34,8 +34,8 @@ intent (the class that a question classifier chose), score (of what a dataset se
 place of the usual ones), interactive (an object, or the name of a sample: userSelect, userInput, agentAsk,
 paymentPause), error, delay_ms, between_ms. Without score and variables nothing tells how sure the app is.
 
-Faults and answers meet the main app alone unless `app` is lite or any, because an order to sum a conversation up holds
-the conversation's words.
+Faults and answers meet the main app alone unless `app` is lite, canary or any, because an order to sum a conversation
+up holds the conversation's words.
 
 README.md beside this file shows each with curl.
 """

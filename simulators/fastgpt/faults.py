@@ -1,9 +1,9 @@
 """Faults asked for over /_control/faults: what they may say, which one meets a call, and how they bend a run.
 
-Every kind takes `match` (part of the question or of the chatId; "" meets all), `app` (main, the default, lite, or any),
-`times` (how often it strikes, default 1, null for always), `path` (part of the URL path, default the completions
-endpoint), the delays `headers_ms` (before the response begins), `first_ms` (before the first words) and `between_ms`
-(between pieces of text), and `split_bytes` (the body of a stream leaves in writes of that many bytes).
+Every kind takes `match` (part of the question or of the chatId; "" meets all), `app` (main, the default, lite, canary,
+or any), `times` (how often it strikes, default 1, null for always), `path` (part of the URL path, default the
+completions endpoint), the delays `headers_ms` (before the response begins), `first_ms` (before the first words) and
+`between_ms` (between pieces of text), and `split_bytes` (the body of a stream leaves in writes of that many bytes).
 """
 
 import json

@@ -9,7 +9,7 @@ from typing import Literal, Self
 Version = Literal["4.12", "4.14", "4.16"]
 KeyKind = Literal["account", "app"]
 
-APPS = ("main", "lite", "any")
+APPS = ("main", "lite", "canary", "any")
 """Whom a fault or a scripted answer may be meant for."""
 VERSIONS: tuple[Version, ...] = ("4.12", "4.14", "4.16")
 BUNDLED_FAQ = Path(__file__).with_name("faq.yaml")
@@ -54,6 +54,10 @@ class FastgptSettings:
     """A second, light app, which sums conversations up; none if empty."""
     lite_api_key: str = ""
     """The light app's own key, which opens no other; if empty, `api_key` opens it too."""
+    canary_app_id: str = ""
+    """A new version of the main app, which answers as that one does; none if empty."""
+    canary_api_key: str = ""
+    """The canary's own key, which opens no other; if empty, `api_key` opens it too."""
     rerank: bool = True
     """Whether the dataset search reranks, so that quotes carry a `reRank` score."""
     similarity: float = 0.65
@@ -62,13 +66,7 @@ class FastgptSettings:
     """Whether streamed words keep their citation marks when the caller did not ask for them."""
 
     def __post_init__(self) -> None:
-        for name in ("app_id", "tool_app_id", "lite_app_id"):
-            if not _OBJECT_ID.fullmatch(getattr(self, name)) and not (name == "lite_app_id" and not self.lite_app_id):
-                raise ValueError(f"{name} must be 24 hexadecimal characters, like every id FastGPT makes")
-        if self.lite_app_id in {self.app_id, self.tool_app_id}:
-            raise ValueError("lite_app_id must be another app than the others")
-        if self.lite_api_key and not self.lite_app_id:
-            raise ValueError("lite_app_id is missing: lite_api_key is the key to it")
+        self._check_apps()
         if self.version not in VERSIONS:
             raise ValueError(f"version must be one of {', '.join(VERSIONS)}")
         for name in ("model_delay", "chunk_delay", "title_delay"):
@@ -77,26 +75,45 @@ class FastgptSettings:
         if self.heartbeat_interval <= 0:
             raise ValueError("heartbeat_interval is a number of seconds above 0")
 
+    def _check_apps(self) -> None:
+        taken: set[str] = set()
+        for name in ("app_id", "tool_app_id", "lite_app_id", "canary_app_id"):
+            app_id, is_optional = getattr(self, name), name in {"lite_app_id", "canary_app_id"}
+            if is_optional and not app_id:
+                continue
+            if not _OBJECT_ID.fullmatch(app_id):
+                raise ValueError(f"{name} must be 24 hexadecimal characters, like every id FastGPT makes")
+            if is_optional and app_id in taken:
+                raise ValueError(f"{name} must be another app than the others")
+            taken.add(app_id)
+        for app in ("lite", "canary"):
+            if getattr(self, f"{app}_api_key") and not getattr(self, f"{app}_app_id"):
+                raise ValueError(f"{app}_app_id is missing: {app}_api_key is the key to it")
+
     @classmethod
     def from_environment(
         cls, environment: Mapping[str, str], *, version: Version = "4.16", faq: Path = BUNDLED_FAQ
     ) -> Self:
         """Take key and app from FASTGPT_API_KEY and FASTGPT_APP_ID, samples where they are unset.
 
-        The light app comes from FASTGPT_LITE_API_KEY and FASTGPT_LITE_APP_ID; there is none where they are unset.
+        The light app comes from FASTGPT_LITE_API_KEY and FASTGPT_LITE_APP_ID, the canary likewise; there is none where
+        they are unset.
         """
         return cls(
             api_key=environment.get("FASTGPT_API_KEY") or SAMPLE_API_KEY,
             app_id=environment.get("FASTGPT_APP_ID") or SAMPLE_APP_ID,
             lite_api_key=environment.get("FASTGPT_LITE_API_KEY", ""),
             lite_app_id=environment.get("FASTGPT_LITE_APP_ID", ""),
+            canary_api_key=environment.get("FASTGPT_CANARY_API_KEY", ""),
+            canary_app_id=environment.get("FASTGPT_CANARY_APP_ID", ""),
             version=version,
             faq=faq,
         )
 
     def app_name(self, app_id: str) -> str:
-        """Return how faults and scripted answers call an app: `lite`, or `main` for any other id."""
-        return "lite" if app_id and app_id == self.lite_app_id else "main"
+        """Return how faults and scripted answers call an app: `lite`, `canary`, or `main` for any other id."""
+        named = {self.lite_app_id: "lite", self.canary_app_id: "canary"}
+        return named.get(app_id, "main") if app_id else "main"
 
     def apps_of(self, api_key: str) -> tuple[str, ...]:
         """Return the apps that a key may call, the one it is made for first; none for an unknown key."""
@@ -105,6 +122,8 @@ class FastgptSettings:
             apps = (self.app_id, self.tool_app_id)
         if self.lite_app_id and api_key == (self.lite_api_key or self.api_key):
             apps = (*apps, self.lite_app_id)
+        if self.canary_app_id and api_key == (self.canary_api_key or self.api_key):
+            apps = (*apps, self.canary_app_id)
         return apps
 
     @property

@@ -9,7 +9,7 @@ import pytest
 from frontdesk.errors import MisconfiguredError, TransientError
 from frontdesk.protection.rules import RulesError, RuleSet
 from frontdesk.storage import aws
-from frontdesk.storage.rule_files import S3RuleFiles
+from frontdesk.storage.rule_files import ANSWERS_KEY, S3RuleFiles
 from tests.contract.aws_in_memory import aws_in_memory
 from tests.fakes.rule_files import InMemoryRuleFiles
 
@@ -174,3 +174,16 @@ def test_an_s3_that_does_not_answer_may_answer_later():
         S3RuleFiles(Silent(), BUCKET).newest("")  # type: ignore[arg-type]
 
     assert caught.value.code == "rules_unreachable"
+
+
+def test_two_files_of_one_bucket_know_nothing_of_each_other(client: S3Client):
+    rules, answers = S3RuleFiles(client, BUCKET), S3RuleFiles(client, BUCKET, ANSWERS_KEY)
+    rules.put("rules")
+    answers.put("older answers")
+    answers.put("answers")
+
+    newest = answers.newest("")
+    assert newest is not None
+    assert newest.text == "answers"
+    assert [each.text for each in answers.earlier()] == ["older answers"]
+    assert list(rules.earlier()) == []

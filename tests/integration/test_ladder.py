@@ -85,8 +85,8 @@ def town() -> Iterator[Town]:
 
 
 def question(text: str = ASKED, number: int = 1, chat: str = "chat", **more: Any) -> Question:
-    afresh = Afresh(f"{chat}:{number}", text, text)
-    return Question(chat, f"m{number}-1", "c0ffee", text, **{"afresh": afresh, **more})
+    afresh = Afresh(f"{chat}:{number}", text)
+    return Question(chat, f"m{number}-1", "c0ffee", text, **{"words": text, "afresh": lambda: afresh, **more})
 
 
 def ask(ladder: Ladder, asked: Question | None = None, *, within_s: float = 60.0) -> ModelAnswer:
@@ -190,17 +190,17 @@ def test_what_was_said_goes_along_to_the_standby_and_back(town: Town):
     introduced = ask(ladder, question("我叫小李"))
     town.outage("503")
     background = f"（以下是之前的对话，供参考：\n客户：我叫小李\n客服：{introduced.text}\n）\n"
-    there = Afresh("chat:1", f"{background}我叫什么", "我叫什么")
+    there = Afresh("chat:1", f"{background}我叫什么")
 
-    switched = ask(ladder, question("我叫什么", 2, last_attempt=introduced.attempt_id, afresh=there))
+    switched = ask(ladder, question("我叫什么", 2, last_attempt=introduced.attempt_id, afresh=lambda: there))
 
     assert switched.afresh
     assert rung_of(switched.attempt_id) == "standby"
     assert "小李" in switched.text
 
     town.recover()
-    back = Afresh("chat:2", f"{background}我是谁", "我是谁")
-    returned = ask(ladder, question("我是谁", 3, chat="chat:1", last_attempt=switched.attempt_id, afresh=back))
+    back = Afresh("chat:2", f"{background}我是谁")
+    returned = ask(ladder, question("我是谁", 3, chat="chat:1", last_attempt=switched.attempt_id, afresh=lambda: back))
 
     assert returned.afresh
     assert rung_of(returned.attempt_id) == "primary"
@@ -235,3 +235,74 @@ def test_a_primary_that_stands_alone_is_tried_all_the_same_and_recovers_at_once(
     town.now += 5.0  # the other question's probe is over, and the circuit not due yet
     assert rung_of(ask(ladder, question(number=9, chat="chat9")).attempt_id) == "primary"
     assert town.state() is State.CLOSED
+
+
+# ---------------------------------------------------------------- a rival for a slow endpoint
+
+
+def slow(caller: Caller, delay_ms: int = 3000, **answer: Any) -> None:
+    caller.control("answers", {"text": "慢的回答", "delay_ms": delay_ms, "match": "", **answer})
+
+
+def test_a_quick_primary_has_no_rival(town: Town):
+    answer = ask(town.ladder(hedge_after_s=5.0))
+
+    assert rung_of(answer.attempt_id) == "primary"
+    assert town.standby.runs() == []
+
+
+def test_a_slow_primary_is_overtaken_and_its_run_ends(town: Town):
+    slow(town.primary)
+
+    answer = ask(town.ladder(hedge_after_s=0.1))
+
+    assert answer.text.startswith(ANSWER)
+    assert answer.attempt_id == "standby/"  # nobody keeps it, so nobody can be told what it was worth
+    assert not answer.afresh
+    assert answer.total_ms >= 100
+    (rival,) = town.standby.runs()
+    assert rival["chatId"] == "NO_RECORD_HISTORIES"
+    eventually(lambda: [run["state"] for run in town.primary.runs()] == ["aborted"])
+    assert town.circuits.read("primary", now=town.now).failures == 0
+
+
+def test_the_first_one_can_still_win_against_its_rival(town: Town):
+    slow(town.primary, 300)
+    slow(town.standby, 5000)
+
+    answer = ask(town.ladder(hedge_after_s=0.1))
+
+    assert (answer.text, answer.attempt_id) == ("慢的回答", "m1-1")
+    eventually(lambda: [run["state"] for run in town.standby.runs()] == ["aborted"])
+
+
+def test_a_rivals_pause_is_no_answer(town: Town):
+    slow(town.primary, 300)
+    town.standby.control("answers", {"text": "", "interactive": "userSelect"})
+
+    answer = ask(town.ladder(hedge_after_s=0.1))
+
+    assert rung_of(answer.attempt_id) == "primary"
+
+
+def test_when_both_fail_no_third_time_is_lost_on_them(town: Town):
+    town.primary.control("faults", {"kind": "status", "status": 503, "headers_ms": 250, "times": None})
+    town.standby.control("faults", {"kind": "status", "status": 502, "times": None})
+
+    error = fail(town.ladder(hedge_after_s=0.1))
+
+    assert error.code == "fastgpt_unavailable"
+    assert [len(caller.runs()) for caller in (town.primary, town.standby)] == [1, 1]
+
+
+def test_no_thread_is_left_of_a_race(town: Town):
+    ladder = town.ladder(hedge_after_s=0.05)
+    slow(town.primary, 60_000, times=3)
+    for number in range(3):
+        ask(ladder, question(number=number, chat=f"chat{number}"))
+
+    eventually(lambda: all(run["state"] == "aborted" for run in town.primary.runs()))
+    began = time.monotonic()
+    assert ladder._racers
+    ladder._racers.shutdown(wait=True)
+    assert time.monotonic() - began < 5.0

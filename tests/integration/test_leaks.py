@@ -366,22 +366,38 @@ REFUSALS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("attempt", [1, MAX_RECEIVES])
 def test_however_the_model_refuses_its_text_stays_where_it_is(desk: WatchedDesk, attempt: int):
-    """Each refusal meets a conversation of its own; those of a batch are answered side by side."""
+    """Each refusal meets a conversation of its own, and none finds a circuit open that an earlier one has opened."""
     scripted(desk, marks.QUESTION, text=f"{marks.ANSWER} " * 8)
     customers = []
     for number, refusal in enumerate(REFUSALS):
         customers.append(desk.customer(f"refusal-{attempt}-{number}"))
-        wish = {**refusal, "match": desk.conversation(customers[-1]), "times": None}
+        wish = {**refusal, "match": desk.conversation(customers[-1]), "times": None, "app": "any"}
         desk.vendors.script("/fastgpt/_control/faults", wish)
         desk.says(customers[-1], f"{marks.QUESTION} {marks.PHONE}")
-    records = desk.waiting()
 
-    for start in range(0, len(records), 10):
-        answer = desk.respond(records[start : start + 10], attempt=attempt)
-        assert "batchItemFailures" in answer
+    for record in desk.waiting():
+        desk.close_circuits()
+        assert "batchItemFailures" in desk.respond([record], attempt=attempt)
+    runs = desk.vendors.control.get("/fastgpt/_control/runs").json()["runs"]
+    met = " ".join(run["chatId"] for run in runs if run["fault"])
+    assert [customer for customer in customers if desk.conversation(customer) not in met] == []
 
     texts = [text for customer in customers for text in desk.vendors.read(customer)]
     assert sum("抱歉" in text for text in texts) >= (len(REFUSALS) - 4 if attempt == MAX_RECEIVES else 10)
+
+
+def test_what_was_said_goes_to_another_endpoint_without_personal_data(desk: WatchedDesk):
+    customer = desk.customer("failover")
+    desk.answers(customer, f"{marks.QUESTION} {marks.PHONE}")
+    wish = {"kind": "status", "status": 503, "match": desk.conversation(customer), "times": None}
+    desk.vendors.script("/fastgpt/_control/faults", wish)
+
+    assert desk.answers(customer, marks.QUESTION) == {"batchItemFailures": []}
+
+    asked = [json.loads(call.body)["messages"][0]["content"] for call in desk.vendors.calls if call.vendor == "fastgpt"]
+    (told,) = [words for words in asked if words.startswith("（以下是之前的对话")]
+    assert marks.QUESTION in told
+    assert "[手机号1]" in told
 
 
 WECOM_FAULTS: list[dict[str, Any]] = [

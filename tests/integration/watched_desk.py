@@ -386,6 +386,13 @@ class WatchedDesk:
         for composed in COMPOSED:
             composed.cache_clear()
 
+    def close_circuits(self) -> None:
+        """Forget what any instance has learnt of the model's endpoints; the functions are built anew."""
+        for item in self.items(LEDGER):
+            if item["key"]["S"].startswith("circuit#"):
+                self.client("dynamodb").delete_item(TableName=LEDGER, Key={"key": item["key"]})
+        self.compose()
+
     def change_secret(self, name: str, **values: object) -> None:
         """Put other values into a secret; the functions are built anew."""
         text = json.dumps({**SECRETS[name], **values})

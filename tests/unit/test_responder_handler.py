@@ -349,6 +349,27 @@ def test_an_answer_is_counted_and_timed(function: Function, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
+    ("attempt_id", "metric"),
+    [
+        ("standby/m1-1", "AnsweredStandby"),
+        ("lite/m1-1", "AnsweredLite"),
+        ("canary/m1-1", "AnsweredCanary"),
+        ("cached/returns", "AnsweredCached"),
+    ],
+)
+def test_who_gave_an_answer_is_counted(
+    function: Function, capsys: pytest.CaptureFixture[str], attempt_id: str, metric: str
+):
+    function.desk.model.script.append(model_answer(text="好", attempt_id=attempt_id))
+
+    function(record(1))
+
+    counted = metrics(capsys.readouterr().out)
+    assert counted[metric] == [1]
+    assert "AnsweredPrimary" not in counted
+
+
+@pytest.mark.parametrize(
     ("error", "expected"),
     [
         (PermanentError("refused"), {"Fallback": [1]}),

@@ -330,7 +330,7 @@ class _Stores:
             ticket_requests=SqsTicketRequests(sqs, settings.tickets_url, seals=keyring),
             inbox=SqsInboxWriter(sqs, settings.inbox_url, seals=keyring),
             tokens=DynamoTokenStore(dynamodb, settings.ledger_table, seals=keyring),
-            circuits=DynamoCircuits(dynamodb, settings.ledger_table),
+            circuits=DynamoCircuits(aws.dynamodb_at_once(), settings.ledger_table),
         )
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Kind(StrEnum):
@@ -123,32 +123,30 @@ class Charge(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Afresh:
-    """The same question to an endpoint that does not know the talk: in a chat of its own, after what was said so far.
-
-    ``words`` are the customer's alone, as the model may read them.
-    """
+    """The same question to one who does not know the talk: in a chat of its own, after what was said so far."""
 
     chat_id: str
     text: str
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What the model is asked. ``attempt_id`` is new at every attempt; ``customer`` is a digest, never a user id.
 
+    ``words`` are what the customer wrote, as the model may read it, where ``text`` says more, or what it means.
     ``last_attempt`` is the model's name of its last answer in this talk, empty when it gave none: whichever of the
     model's endpoints gave that one knows the talk, and, when ``paused``, waits for this. Any other is asked ``afresh``,
-    where that is given.
+    where that is given: it is composed when it is needed, by whoever asks.
     """
 
     chat_id: str
     attempt_id: str
     customer: str
     text: str
+    words: str = ""
     last_attempt: str = ""
     paused: bool = False
-    afresh: Afresh | None = None
+    afresh: Callable[[], Afresh] | None = None
 
 
 @dataclass(frozen=True, slots=True)

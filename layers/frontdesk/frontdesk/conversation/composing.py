@@ -379,30 +379,33 @@ class Composer:
             session = progress.session = replace(session, placeholders=covered.placeholders)
             text = f"{covered.text}\n{text}"
         # Each attempt has another one: what an earlier attempt left there may be a pause that waits for an answer.
-        fresh = replace(session, chat_no=session.chat_no + step.received[0].attempt)
-        background = background_of(session)
-        if background:
-            covered = self._guard.cover(background, session.placeholders)
-            fresh = replace(fresh, placeholders=covered.placeholders)
-            background = f"{covered.text}\n"
+        fresh_no = session.chat_no + step.received[0].attempt
+
+        def afresh() -> Afresh:
+            told = self._guard.cover(background_of(session), session.placeholders)
+            # Whatever becomes of the question, these have been given to a model from now on.
+            progress.session = replace(session, placeholders=told.placeholders)
+            chat = chat_id(replace(session, chat_no=fresh_no))
+            return Afresh(chat, f"{told.text}\n{words}" if told.text else words)
+
         question = Question(
             chat_id=chat_id(session),
             attempt_id=f"{first.message_id}-{uuid4().hex[:12]}",
             customer=first.conversation,
             text=text,
+            words=words,
             last_attempt=last_attempt(session),
             paused=session.pending is not None,
-            afresh=Afresh(chat_id(fresh), f"{background}{words}", words),
+            afresh=afresh,
         )
         progress.variant = self._variant_of(first.conversation)
-        # Until it is known what was asked, all that may have been is kept.
-        progress.session = replace(session, placeholders=fresh.placeholders)
         reached("asked", self._now_ms(), first, messages=len(step.received), attempt=step.received[0].attempt)
         with self._patience(step, progress, deadline):
             answer = self._model.ask(
                 question, deadline=asking_until, on_first_words=lambda: reached("first_words", self._now_ms(), first)
             )
-        progress.session = fresh if answer.afresh else session
+        if answer.afresh:
+            progress.session = replace(progress.session or session, chat_no=fresh_no)
         progress.misconfigured |= answer.misconfigured
         progress.model_ms = answer.total_ms
         reached(

@@ -170,7 +170,8 @@ class Breaker:
             self._open(error.code)
 
     def _count(self) -> None:
-        self._own_failures += 1
+        with self._lock:
+            self._own_failures += 1
         now = self._clock()
         try:
             self._know(self._circuits.count(self.endpoint, 1, now=now))
@@ -210,7 +211,8 @@ class Breaker:
             self._save(machine.probed(mine))
 
     def _take_back(self) -> None:
-        failures, self._own_failures = self._own_failures, 0
+        with self._lock:
+            failures, self._own_failures = self._own_failures, 0
         self._know(self._circuits.count(self.endpoint, -failures, now=self._clock()))
 
     def _save(self, circuit: Circuit) -> bool:

@@ -17,6 +17,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from frontdesk.errors import FrontdeskError, MisconfiguredError, PermanentError, TransientError
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from frontdesk.fastgpt.breaker import Breaker, Pass
     from frontdesk.fastgpt.watched import Watch
-    from frontdesk.messages import ModelAnswer, Question
+    from frontdesk.messages import Afresh, ModelAnswer, Question
 
 SHARE_S = 20.0
 """What is kept of the time for each endpoint below the one that is asked."""
@@ -218,7 +219,7 @@ class Ladder:
         """Return the next endpoint whose circuit is closed, to be asked in a chat that is not kept."""
         climb.had_rival = True
         question = climb.question
-        text = question.afresh.text if question.afresh else question.text
+        text = climb.afresh.text if climb.afresh else question.text
         for endpoint in order[order.index(first.endpoint) + 1 :]:
             if not climb.is_barred(endpoint) and endpoint.breaker.state() is State.CLOSED:
                 leave = endpoint.breaker.admit()
@@ -261,9 +262,9 @@ class Ladder:
         out_of_order = climb.open or any(
             meaning_of(error).circuit is not Circuiting.IGNORED for _, error in climb.failures
         )
-        if self._approved is None or climb.question.afresh is None or not out_of_order:
+        if self._approved is None or not out_of_order:
             return None
-        answer = self._approved.find(climb.question.afresh.words)
+        answer = self._approved.find(climb.question.words)
         if answer is None:
             return None
         climb.on_first_words()
@@ -288,6 +289,11 @@ class _Climb:
         """Return whether the endpoint failed already, or would fail for the same reason as one of its team."""
         return endpoint.team in self.barred_teams or any(each is endpoint for each, _ in self.failures)
 
+    @cached_property
+    def afresh(self) -> Afresh | None:
+        """The question to one who does not know the talk, composed once."""
+        return self.question.afresh() if self.question.afresh else None
+
     def may_ask(self, endpoint: Endpoint) -> bool:
         """Return whether the endpoint would be asked, as far as this instance knows."""
         return not self.is_barred(endpoint) and endpoint.breaker.state() in {State.CLOSED, State.HALF_OPEN}
@@ -300,10 +306,9 @@ class _Climb:
     def question_for(self, endpoint: Endpoint) -> tuple[Question, bool]:
         """Return the question as this endpoint is asked it, and whether that is afresh."""
         knows = not self.failures and rung_of(self.question.last_attempt) in {"", endpoint.rung}
-        afresh = self.question.afresh
-        if knows or afresh is None:
+        if knows or self.afresh is None:
             return self.question, False
-        return replace(self.question, chat_id=afresh.chat_id, text=afresh.text), True
+        return replace(self.question, chat_id=self.afresh.chat_id, text=self.afresh.text), True
 
     def end(self) -> FrontdeskError:
         """Return the error that it all comes to."""

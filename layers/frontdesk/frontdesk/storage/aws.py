@@ -53,6 +53,11 @@ def dynamodb() -> DynamoDBClient:
     return boto3.client("dynamodb", config=_CONFIG)
 
 
+def dynamodb_at_once() -> DynamoDBClient:
+    """Return a DynamoDB client that gives up within two seconds: for what a customer waits for and can do without."""
+    return boto3.client("dynamodb", config=_AT_ONCE)
+
+
 def s3() -> S3Client:
     """Return an S3 client."""
     return boto3.client("s3", config=_CONFIG)
