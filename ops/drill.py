@@ -164,6 +164,8 @@ class Drill:
         self._say = say
         self._settle_s = settle_s
         self._http = requests.Session()
+        # A kept connection may be closed by the server at the very moment at which it is used again.
+        self._http.headers["Connection"] = "close"
 
     def hold(self, plan: Plan) -> Verdict:
         """Return what became of all questions; the primary is restored whatever happens. Raises `DrillError`."""

@@ -99,7 +99,7 @@ def _functions(desk: Desk) -> Iterator[Query]:
     for name in desk.resources("Function").values():
         with translated("lambda"):
             configured = functions.get_function_configuration(FunctionName=name)
-        (architecture,) = configured["Architectures"]
+        architecture = configured.get("Architectures", ["x86_64"])[0]  # as Lambda has it where nothing is said
         of = {"FunctionName": name}
         yield Query("lambda_requests", "AWS/Lambda", "Invocations", of)
         gb = configured["MemorySize"] / 1024
