@@ -17,7 +17,7 @@ LOCAL_AWS := .venv-aws/installed
 export PYTHON_RUNTIME ARCHITECTURE
 export PYTHONPATH := layers/frontdesk
 
-.PHONY: help setup run stop test lint format bench chaos build deploy conformance ops validate lock browser clean
+.PHONY: help setup run stop test lint format bench chaos drill build deploy conformance ops validate lock browser clean
 
 help: ## tell what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|' | sed 's/^/  make /'
@@ -47,6 +47,9 @@ bench: setup ## measure, each figure beside its baseline
 
 chaos: $(DEVELOPMENT) ## lose, repeat, delay and kill, and count what became of 2,000 messages; ARGS=… names seeds
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+drill: setup ## kill the primary model under load on a local run, and count; ARGS=cut, hang or 503
+	@$(BIN)/python -m ops.local.drill $(ARGS)
 
 build: setup ## build the deployment for PYTHON_RUNTIME and ARCHITECTURE
 	$(BIN)/python -m ops.deployment build

@@ -89,12 +89,16 @@ def gateway_event(callback: Callback) -> dict[str, Any]:
 
 def batch_event(senders: Iterable[str], words: str, channel: str = "wecom_app") -> dict[str, Any]:
     """Return an SQS event in which each of ``senders`` says ``words``, as if they had just been queued."""
-    return {"Records": [_record(number, sender, words, channel) for number, sender in enumerate(senders)]}
+    return {"Records": [_record(number, sender, words, channel, uuid4().hex) for number, sender in enumerate(senders)]}
 
 
-def _record(number: int, sender: str, words: str, channel: str) -> dict[str, Any]:
+def question_event(sender: str, words: str, conversation: str) -> dict[str, Any]:
+    """Return an SQS event in which ``sender`` says ``words`` in a conversation of theirs."""
+    return {"Records": [_record(0, sender, words, "wecom_app", conversation)]}
+
+
+def _record(number: int, sender: str, words: str, channel: str, conversation: str) -> dict[str, Any]:
     message_id = str(uuid4().int % 10**19)
-    conversation = uuid4().hex
     inbound = Inbound(
         channel=channel,
         conversation=conversation,

@@ -9,10 +9,15 @@ import click
 
 from ops.cli.answers import answers
 from ops.cli.audit import audit
+from ops.cli.cost import cost
+from ops.cli.drill import drill
 from ops.cli.keys import keys
 from ops.cli.people import erase, export
+from ops.cli.redrive import redrive
+from ops.cli.replay import replay
 from ops.cli.review import review
 from ops.cli.rules import rules
+from ops.cli.tail import tail
 from ops.desk import Desk, in_the_cloud, on_this_machine, stack_name
 
 if TYPE_CHECKING:
@@ -21,10 +26,10 @@ if TYPE_CHECKING:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Operate Frontdesk: keys, audit, erasure and export, rules, approved answers, reviews."""
+    """Operate Frontdesk: keys, audit, erasure, rules, answers, reviews, dead letters, logs, costs, drills."""
 
 
-for _command in (keys, audit, erase, export, rules, answers, review):
+for _command in (keys, audit, erase, export, rules, review, redrive, tail, replay, cost, drill, answers):
     main.add_command(_command)
 
 

@@ -50,11 +50,15 @@ class DeskError(FrontdeskError):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One deployment: the physical id of each resource by its logical id, and clients for where it is."""
+    """One deployment: the physical id of each resource by its logical id, and clients for where it is.
+
+    ``simulators_url`` is where the simulated vendors of a local run are; a stack in the cloud has none.
+    """
 
     name: str
     resources: Mapping[str, str]
     client: Callable[[str], Any] = field(repr=False)
+    simulators_url: str = ""
 
 
 def stack_name(root: Path = ROOT) -> str:
@@ -94,7 +98,7 @@ def on_this_machine(folder: Path) -> Deployment:
         told = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
         where = urlsplit(told["aws_endpoint_url"])
         aws = LocalAws(int(where.port or 0), folder / "aws", enforces_permissions=where.scheme == "https")
-        return Deployment(told["stack"], told["resources"], aws.client)
+        return Deployment(told["stack"], told["resources"], aws.client, told.get("console_url", ""))
     except (OSError, ValueError, KeyError):
         raise DeskError(f"no local run is described in {folder}: start one with `make run`") from None
 
@@ -138,6 +142,15 @@ class Desk:
             raise DeskError(
                 f"the stack {self._deployment.name} has no {logical_id}: deploy this release first"
             ) from None
+
+    def resources(self, ending: str) -> dict[str, str]:
+        """Return the physical ids of those resources whose logical ids end so, by logical id."""
+        return {name: found for name, found in sorted(self._deployment.resources.items()) if name.endswith(ending)}
+
+    @property
+    def simulators_url(self) -> str:
+        """Where the simulated vendors of a local run are; empty in the cloud."""
+        return self._deployment.simulators_url
 
     def client(self, service: str) -> Any:
         """Return a client for where the deployment is."""

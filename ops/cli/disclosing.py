@@ -68,7 +68,7 @@ def document_of(
         "replies": [_opened(item["key"]["S"], partial(_reply, item, seals)) for item in replies],
         "other_ledger_items": sorted(item["key"]["S"] for item in items if item not in replies),
         "archive": [
-            _opened(f"{each.key}?versionId={each.version_id}", partial(_document, archive, each, seals))
+            _opened(f"{each.key}?versionId={each.version_id}", partial(opened_document, archive, each, seals))
             for each in archive.find(conversation)
             if not each.marker
         ],
@@ -131,7 +131,8 @@ def _kept(sealed: str, read: Callable[[], Attendance | Ticket | None]) -> dict[s
     return {"erased": key_id_of(sealed)} if found is None else asdict(found)
 
 
-def _document(archive: ArchiveObjects, version: ObjectVersion, seals: Seals) -> dict[str, Any]:
+def opened_document(archive: ArchiveObjects, version: ObjectVersion, seals: Seals) -> dict[str, Any]:
+    """Return the archive document in ``version`` with its words; raises `UnopenableError`."""
     content = archive.read(version) or {}
     if "sealed" not in content:
         return content

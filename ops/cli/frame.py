@@ -22,12 +22,12 @@ from frontdesk.errors import FrontdeskError, PermanentError
 from ops.deployment import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ops.desk import Desk
 
 FOUND = 1
-_DIGEST = re.compile(r"[0-9a-f]{32}")
+DIGEST = re.compile(r"[0-9a-f]{32}")
 # Goes into the audit, readable: a name, never a sentence.
 _NAME = re.compile(r"[\w.@+-]{1,64}")
 
@@ -48,6 +48,14 @@ class Outcome:
     facts: dict[str, Any]
     lines: list[str] = field(default_factory=list)
     status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing of many that a command tells while it runs: ``facts`` for a program, ``line`` for a person."""
+
+    facts: dict[str, Any]
+    line: str
 
 
 def tells(work: Callable[..., Outcome]) -> Callable[..., None]:
@@ -73,6 +81,29 @@ def tells(work: Callable[..., Outcome]) -> Callable[..., None]:
     return run
 
 
+def _tells_on(work: Callable[..., Iterable[Told]]) -> Callable[..., None]:
+    """Return ``work`` as a command that tells each thing when it comes: a line, or one JSON object a line.
+
+    Who has seen enough presses Ctrl-C, and that is no failure.
+    """
+
+    @click.option("--json", "as_json", is_flag=True, help="Tell each as one JSON object a line.")
+    @functools.wraps(work)
+    def run(*arguments: Any, as_json: bool, **chosen: Any) -> None:
+        try:
+            for each in work(*arguments, **chosen):
+                click.echo(json.dumps(each.facts) if as_json else each.line)
+        except KeyboardInterrupt:
+            return
+        except FrontdeskError as error:
+            failed = _failure(error)
+            for line in [json.dumps(failed.facts)] if as_json else failed.lines:
+                click.echo(line, err=not as_json)
+            raise click.exceptions.Exit(failed.status) from None
+
+    return run
+
+
 def _failure(error: FrontdeskError) -> Outcome:
     problems: list[str] = getattr(error, "problems", [])
     facts = {"error": {"code": error.code, "text": str(error), "problems": problems}}
@@ -84,7 +115,15 @@ def operates(work: Callable[..., Outcome]) -> Callable[..., None]:
 
     The context's object opens the desk that is `Wanted`.
     """
+    return tells(_before_a_desk(work))
 
+
+def operates_on(work: Callable[..., Iterable[Told]]) -> Callable[..., None]:
+    """Return ``work`` as `operates` does, for a command that tells things as they come."""
+    return _tells_on(_before_a_desk(work))
+
+
+def _before_a_desk(work: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--stack", default="", metavar="NAME", help="The deployed stack; by default samconfig.toml's.")
     @click.option("--local", is_flag=True, help="The local run on this machine instead of a stack in the cloud.")
     @click.option(
@@ -106,12 +145,12 @@ def operates(work: Callable[..., Outcome]) -> Callable[..., None]:
         local_folder: Path,
         by: str,
         **chosen: Any,
-    ) -> Outcome:
+    ) -> Any:
         if stack and local:
             raise click.UsageError("--stack and --local exclude each other")
         return work(open_desk(Wanted(stack, local_folder if local else None, _name(by))), **chosen)
 
-    return tells(run)
+    return run
 
 
 def _name(given: str) -> str:
@@ -124,7 +163,7 @@ def _name(given: str) -> str:
     return name
 
 
-def of_person(work: Callable[..., Outcome]) -> Callable[..., Outcome]:
+def of_person(work: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``work``, which is given a conversation, with the options that name one."""
 
     @click.option(
@@ -141,13 +180,13 @@ def of_person(work: Callable[..., Outcome]) -> Callable[..., Outcome]:
     )
     @click.option("--conversation", default="", metavar="DIGEST", help="… or the digest that stands for them there.")
     @functools.wraps(work)
-    def run(desk: Desk, *, customer: str, channel: str | None, conversation: str, **chosen: Any) -> Outcome:
+    def run(desk: Desk, *, customer: str, channel: str | None, conversation: str, **chosen: Any) -> Any:
         if bool(customer) == bool(conversation):
             raise click.UsageError("one of --customer and --conversation is needed")
         if conversation:
             if channel:
                 raise click.UsageError("--channel belongs to --customer: a digest is of one channel already")
-            if not _DIGEST.fullmatch(conversation):
+            if not DIGEST.fullmatch(conversation):
                 raise click.UsageError("--conversation must be 32 hex digits, as logs and alarms have it")
             return work(desk, conversation=conversation, **chosen)
         return work(desk, conversation=desk.conversation_of(*_address(channel, customer)), **chosen)
