@@ -9,6 +9,7 @@ import click
 
 from ops.cli.answers import answers
 from ops.cli.audit import audit
+from ops.cli.doctor import doctor
 from ops.cli.keys import keys
 from ops.cli.people import erase, export
 from ops.cli.review import review
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Operate Frontdesk: keys, audit, erasure and export, rules, approved answers, reviews."""
+    """Operate Frontdesk: keys, audit, erasure and export, rules, approved answers, reviews; a doctor for all of it."""
 
 
-for _command in (keys, audit, erase, export, rules, answers, review):
+for _command in (keys, audit, erase, export, rules, answers, review, doctor):
     main.add_command(_command)
 
 

@@ -50,11 +50,16 @@ class DeskError(FrontdeskError):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One deployment: the physical id of each resource by its logical id, and clients for where it is."""
+    """One deployment: the physical id of each resource by its logical id, and clients for where it is.
+
+    A local run says itself where its callback answers and, where that speaks TLS, which certificate to trust.
+    """
 
     name: str
     resources: Mapping[str, str]
     client: Callable[[str], Any] = field(repr=False)
+    callback_url: str = ""
+    ca_bundle: str = ""
 
 
 def stack_name(root: Path = ROOT) -> str:
@@ -94,7 +99,8 @@ def on_this_machine(folder: Path) -> Deployment:
         told = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
         where = urlsplit(told["aws_endpoint_url"])
         aws = LocalAws(int(where.port or 0), folder / "aws", enforces_permissions=where.scheme == "https")
-        return Deployment(told["stack"], told["resources"], aws.client)
+        trusted = str(aws.ca_bundle or "")
+        return Deployment(told["stack"], told["resources"], aws.client, told["callback_url"], trusted)
     except (OSError, ValueError, KeyError):
         raise DeskError(f"no local run is described in {folder}: start one with `make run`") from None
 
@@ -129,6 +135,38 @@ class Desk:
     def actor(self) -> str:
         """Who acts, as the audit names them."""
         return f"operator:{self.by}"
+
+    @property
+    def name(self) -> str:
+        """The name of the stack."""
+        return self._deployment.name
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a local run, which makes up settings of its own."""
+        return bool(self._deployment.callback_url)
+
+    @property
+    def ca_bundle(self) -> str:
+        """The certificate to trust at the callback's address, "" for those that everybody trusts."""
+        return self._deployment.ca_bundle
+
+    @cached_property
+    def callback_url(self) -> str:
+        """The address that WeCom calls; raises `DeskError`."""
+        if self._deployment.callback_url:
+            return self._deployment.callback_url
+        with translated("cloudformation"):
+            stack = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
+        for output in stack.get("Outputs", []):
+            if output["OutputKey"] == "CallbackUrl":
+                url: str = output["OutputValue"]
+                return url
+        raise DeskError(f"the stack {self.name} does not tell its CallbackUrl: deploy this release first")
+
+    def has(self, logical_id: str) -> bool:
+        """Return whether the stack has this resource."""
+        return logical_id in self._deployment.resources
 
     def resource(self, logical_id: str) -> str:
         """Return the physical id of a resource; raises `DeskError`."""

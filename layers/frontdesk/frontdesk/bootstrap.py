@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from frontdesk.conversation.reviewing import Reviewing
     from frontdesk.conversation.sweeping import Sweeping
     from frontdesk.conversation.ticketing import Ticketing
+    from frontdesk.diagnosis import Checkup
     from frontdesk.errors import FrontdeskError
     from frontdesk.fastgpt.client import FastGptClient
     from frontdesk.fastgpt.ladder import Endpoint, Ladder
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger("frontdesk.bootstrap")
+_CHECKUP_S = 45.0  # the doctor's function has fifteen more, and who calls it waits as long as it may last
 
 
 def in_lambda() -> bool:
@@ -701,3 +703,40 @@ def reviewer() -> Reviewing:
         clock=time.time,
         sample_percent=settings.sample_percent,
     )
+
+
+def doctor(*, ask: bool) -> list[Checkup]:
+    """Return what tries WeCom and FastGPT as the responder calls them; raises `FrontdeskError`.
+
+    With ``ask``, each FastGPT app is asked one question, which costs points. Not kept between runs: secrets are read,
+    and tokens fetched, as they are now.
+    """
+    from frontdesk.channels import wecom_checkup
+    from frontdesk.channels.wecom_http import WecomHttp
+    from frontdesk.diagnosis import Checkup
+    from frontdesk.fastgpt import checkup
+    from frontdesk.fastgpt.client import FastGptClient
+    from frontdesk.settings import DoctorSecrets, DoctorSettings
+    from frontdesk.storage.secrets import read_secret
+
+    settings = DoctorSettings.read(os.environ)
+    vault = _vault(settings.wecom_secret_arn, settings.region)
+    secrets = DoctorSecrets.read(
+        read_secret(vault, settings.wecom_secret_arn, "WeCom"),
+        read_secret(vault, settings.fastgpt_secret_arn, "FastGPT"),
+        settings,
+    )
+    wecom = wecom_checkup.WecomCheckup(
+        WecomHttp(settings.wecom_api_base),
+        corp_id=settings.corp_id,
+        agent_id=settings.agent_id,
+        secret=secrets.wecom_secret,
+        own_kf_secret=secrets.own_kf_secret,
+        agents=settings.agents,
+    )
+    checkups = [Checkup(wecom_checkup.NAMES, wecom.examine, limit_s=_CHECKUP_S)]
+    for rung, each in secrets.endpoints.items():
+        client = FastGptClient(base_url=each.base_url, api_key=each.api_key, app_id=each.app_id)
+        examine = partial(checkup.examine, client, rung, ask=ask)
+        checkups.append(Checkup(checkup.NAMES, examine, limit_s=_CHECKUP_S, about=rung))
+    return checkups

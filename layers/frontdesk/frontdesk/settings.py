@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -686,6 +686,97 @@ class ReviewerSettings:
         )
         reader.done()
         return settings
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorSettings:
+    """The environment of the function that tries WeCom and FastGPT from inside the deployment."""
+
+    corp_id: str
+    agent_id: int
+    region: str
+    wecom_api_base: str
+    wecom_secret_arn: str
+    fastgpt_base_url: str
+    fastgpt_app_id: str
+    fastgpt_lite_app_id: str
+    fastgpt_secret_arn: str
+    agents: tuple[str, ...]
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings; raises `SettingsError`."""
+        reader = Reader(environ)
+        settings = cls(
+            corp_id=_corp_id(reader),
+            agent_id=_agent_id(reader),
+            region=reader.text("AWS_REGION"),
+            wecom_api_base=reader.url("WECOM_API_BASE"),
+            wecom_secret_arn=reader.text("WECOM_SECRET_ARN"),
+            fastgpt_base_url=_fastgpt_base_url(reader),
+            fastgpt_app_id=_fastgpt_app_id(reader),
+            fastgpt_lite_app_id=_optional(reader, "FASTGPT_LITE_APP_ID", _fastgpt_app_id),
+            fastgpt_secret_arn=reader.text("FASTGPT_SECRET_ARN"),
+            agents=_agents(reader),
+        )
+        reader.done()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class FastgptEndpoint:
+    """One FastGPT app that answers may be asked of."""
+
+    base_url: str
+    app_id: str
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorSecrets:
+    """What the doctor's function needs of the secrets: WeCom's, and each FastGPT app that is set, by its rung.
+
+    An empty ``own_kf_secret`` stands for the application's.
+    """
+
+    wecom_secret: str = field(repr=False)
+    own_kf_secret: str = field(repr=False)
+    endpoints: Mapping[str, FastgptEndpoint]
+
+    @classmethod
+    def read(cls, wecom: Mapping[str, str], fastgpt: Mapping[str, str], settings: DoctorSettings) -> Self:
+        """Return the secrets; raises `SettingsError`."""
+        channel = Reader(wecom, "in the WeCom secret")
+        model = Reader(fastgpt, "in the FastGPT secret")
+        base_url = settings.fastgpt_base_url
+        endpoints = {
+            "primary": FastgptEndpoint(base_url, settings.fastgpt_app_id, _fastgpt_api_key(model)),
+            "standby": FastgptEndpoint(
+                _optional(model, "FASTGPT_STANDBY_BASE_URL", Reader.url),
+                _optional(model, "FASTGPT_STANDBY_APP_ID", _fastgpt_app_id),
+                _optional(model, "FASTGPT_STANDBY_API_KEY", _fastgpt_api_key),
+            ),
+            "lite": FastgptEndpoint(
+                base_url,
+                settings.fastgpt_lite_app_id,
+                _optional(model, "FASTGPT_LITE_API_KEY", _fastgpt_api_key),
+            ),
+            "canary": FastgptEndpoint(
+                base_url,
+                _optional(model, "FASTGPT_CANARY_APP_ID", _fastgpt_app_id),
+                _optional(model, "FASTGPT_CANARY_API_KEY", _fastgpt_api_key),
+            ),
+        }
+        secrets = cls(
+            wecom_secret=_wecom_secret(channel),
+            own_kf_secret=_own_kf_secret(channel),
+            endpoints={
+                rung: each for rung, each in endpoints.items() if each.base_url and each.app_id and each.api_key
+            },
+        )
+        channel.problems.extend(model.problems)
+        channel.done()
+        return secrets
 
 
 _WECOM_LOCAL: Mapping[str, Callable[[Reader], object]] = {
