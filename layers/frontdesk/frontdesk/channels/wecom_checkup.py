@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from frontdesk.channels.wecom_http import WecomHttp
 
-NAMES = ("wecom_token", "wecom_address", "wecom_agent", "handoff_agents", "kf_token", "kf_accounts", "kf_servicers")
+NAMES = (
+    "access_token",
+    "trusted_address",
+    "visible_range",
+    "handoff_agents",
+    "kf_token",
+    "kf_accounts",
+    "kf_servicers",
+)
 
 _CALL_S = 8.0
 _UNTRUSTED = "wecom_60020"
@@ -58,8 +66,8 @@ class WecomCheckup:
 
     def examine(self) -> Iterator[Checked]:
         """Yield what is found, in the order of `NAMES`."""
-        token, refused = self._fetched_token("wecom_token", self._secret)
-        yield refused or Checked("wecom_token", "ok")
+        token, refused = self._fetched_token("access_token", self._secret)
+        yield refused or Checked("access_token", "ok")
         if refused and refused.code == _UNTRUSTED:
             yield self._address(refused)
         if not token:
@@ -68,7 +76,7 @@ class WecomCheckup:
         yield self._address(error)
         if error and error.code == _UNTRUSTED:
             return
-        yield Checked("wecom_agent", "failed", code=error.code) if error else _visible_range(agent)
+        yield Checked("visible_range", "failed", code=error.code) if error else _visible_range(agent)
         yield self._people(token)
         yield from self._customer_service(token)
 
@@ -104,10 +112,10 @@ class WecomCheckup:
             self._called("get_api_domain_ip", {})  # refused for want of a token, with the address in its text
         seen = {"address": self._seen_from or "?"}
         if error is None:
-            return Checked("wecom_address", "ok", seen=seen)
+            return Checked("trusted_address", "ok", seen=seen)
         if error.code == _UNTRUSTED:
-            return Checked("wecom_address", "failed", code=_UNTRUSTED, seen=seen)
-        return Checked("wecom_address", "not_run", code="needs", seen={"needs": "wecom_agent", **seen})
+            return Checked("trusted_address", "failed", code=_UNTRUSTED, seen=seen)
+        return Checked("trusted_address", "not_run", code="needs", seen={"needs": "visible_range", **seen})
 
     def _people(self, token: str) -> Checked:
         """Return whether everybody who is to take over can be reached by the application."""
@@ -120,7 +128,9 @@ class WecomCheckup:
                 return Checked("handoff_agents", "failed", code=error.code)
             missing += [userid] if error else []
         if missing:
-            return Checked("handoff_agents", "failed", "handoff_agents_invisible", seen={"members": "|".join(missing)})
+            return Checked(
+                "handoff_agents", "failed", code="handoff_agents_invisible", seen={"members": "|".join(missing)}
+            )
         return Checked("handoff_agents", "ok", seen={"members": len(self._agents)})
 
     def _customer_service(self, token: str) -> Iterator[Checked]:
@@ -171,10 +181,10 @@ def _visible_range(agent: Mapping[str, Any]) -> Checked:
         "tags": len(_list(_mapping(agent, "allow_tags"), "tagid")),
     }
     if agent.get("close") == 1:
-        return Checked("wecom_agent", "failed", code="agent_closed", seen=seen)
+        return Checked("visible_range", "failed", code="agent_closed", seen=seen)
     if not any(seen.values()):
-        return Checked("wecom_agent", "failed", code="agent_sees_nobody", seen=seen)
-    return Checked("wecom_agent", "ok", seen=seen)
+        return Checked("visible_range", "failed", code="agent_sees_nobody", seen=seen)
+    return Checked("visible_range", "ok", seen=seen)
 
 
 def _mapping(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from frontdesk.fastgpt.client import FastGptClient
 
-NAMES = ("fastgpt", "fastgpt_latency", "fastgpt_points")
+NAMES = ("fastgpt", "latency", "points")
 SLOW_MS = 1000
 """A probe runs no model; slower than this, the way or the server is what customers wait for."""
 
@@ -52,10 +52,10 @@ def examine(
     median = round(statistics.median(samples))
     seen = {"median_ms": median, "first_ms": samples[0]}  # the first one has opened the connection
     if median > SLOW_MS:
-        yield Checked("fastgpt_latency", "warning", code="fastgpt_slow", about=about, seen=seen)
+        yield Checked("latency", "warning", code="fastgpt_slow", about=about, seen=seen)
     else:
-        yield Checked("fastgpt_latency", "ok", about=about, seen=seen)
-    yield _points(client, about, clock) if ask else Checked("fastgpt_points", "not_run", code="not_asked", about=about)
+        yield Checked("latency", "ok", about=about, seen=seen)
+    yield _points(client, about, clock) if ask else Checked("points", "not_run", code="not_asked", about=about)
 
 
 def _points(client: FastGptClient, about: str, clock: Callable[[], float]) -> Checked:
@@ -65,6 +65,6 @@ def _points(client: FastGptClient, about: str, clock: Callable[[], float]) -> Ch
     try:
         answer = client.ask(question, deadline=clock() + _ASK_S, on_first_words=lambda: None)
     except FrontdeskError as error:
-        return Checked("fastgpt_points", "failed", code=error.code, about=about)
+        return Checked("points", "failed", code=error.code, about=about)
     seen = {"first_words_ms": answer.first_words_ms, "total_ms": answer.total_ms}
-    return Checked("fastgpt_points", "ok", about=about, seen=seen)
+    return Checked("points", "ok", about=about, seen=seen)
