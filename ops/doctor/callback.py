@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from frontdesk.channels.envelope import sign
 from frontdesk.diagnosis import NeedsError
+from frontdesk.errors import FrontdeskError
 from frontdesk.records import Checked
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def pages(ground: Ground) -> list[Page]:
 
 def examine(ground: Ground, url: str) -> Iterator[Checked]:
     """Yield what is found at ``url``, the stack's own address where it is empty."""
-    url = url or ground.desk.callback_url
+    url = url or _own_url(ground)
     corp_id = ground.environment_of("CallbackFunction").get("WECOM_CORP_ID", "")
     visitor = _Visitor(ground, url, corp_id)
     for page in pages(ground):
@@ -73,6 +74,13 @@ def examine(ground: Ground, url: str) -> Iterator[Checked]:
         if found.code in _NOT_THERE:
             return
         yield visitor.forged(page)
+
+
+def _own_url(ground: Ground) -> str:
+    try:
+        return ground.desk.callback_url
+    except FrontdeskError:
+        raise NeedsError("stack") from None
 
 
 _NOT_THERE = {"callback_unreachable", "callback_tls", "callback_timeout"}
