@@ -7,6 +7,7 @@ the file that the local run writes. Everything here acts with the operator's own
 from __future__ import annotations
 
 import json
+import threading
 import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -130,6 +131,8 @@ class Desk:
         self.say = say
         self.silence_s = silence_s
         self._deployment = deployment
+        self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()  # boto3 makes its clients in one thread at a time
 
     @property
     def actor(self) -> str:
@@ -178,8 +181,11 @@ class Desk:
             ) from None
 
     def client(self, service: str) -> Any:
-        """Return a client for where the deployment is."""
-        return self._deployment.client(service)
+        """Return a client for where the deployment is, the same one each time. Threads may share it."""
+        with self._making:
+            if service not in self._clients:
+                self._clients[service] = self._deployment.client(service)
+            return self._clients[service]
 
     @cached_property
     def dynamodb(self) -> Any:

@@ -89,7 +89,7 @@ _RESET_KEY = (
 ADVICE: Mapping[str, Advice] = {
     "needs": _advice(
         "它要依据的检查“{needs}”没有通过，因此没有进行。",
-        "The check that it stands on, {needs}, did not pass, so this one was not made.",
+        "The check that it stands on ({needs}) did not pass, so this one was not made.",
         "先处理前一项，再运行一次。",
         "Mend that one first, then run this again.",
     ),
@@ -627,9 +627,12 @@ def _family_of(code: str) -> Advice:
 
 def _filled(words: Words, checked: Checked) -> Words:
     values = {**checked.seen, "code": checked.code, "about": checked.about}
+    needed = TITLES.get(str(checked.seen.get("needs")))
 
-    def fill(text: str) -> str:
+    def fill(text: str, own: Mapping[str, str]) -> str:
         # Not str.format: what was seen may hold braces, and a value that is not there must not hide the sentence.
-        return re.sub(r"\{(\w+)\}", lambda match: str(values.get(match[1], "?")), text)
+        return re.sub(r"\{(\w+)\}", lambda match: str({**values, **own}.get(match[1], "?")), text)
 
-    return Words(fill(words.zh), fill(words.en))
+    return Words(
+        fill(words.zh, {"needs": needed.zh} if needed else {}), fill(words.en, {"needs": needed.en} if needed else {})
+    )

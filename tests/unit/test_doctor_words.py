@@ -137,6 +137,14 @@ def test_what_was_seen_is_filled_in_and_its_braces_mean_nothing():
     assert "{about} and {x!r}" in advice.why.en
 
 
+def test_the_check_that_was_needed_is_called_by_its_title():
+    advice = advice_on(Checked("latency", "not_run", code="needs", seen={"needs": "fastgpt"}))
+
+    assert advice is not None
+    assert TITLES["fastgpt"].zh in advice.why.zh
+    assert TITLES["fastgpt"].en in advice.why.en
+
+
 def test_every_result_has_its_words():
     assert set(RESULTS) == {"ok", "warning", "failed", "not_run"}
 

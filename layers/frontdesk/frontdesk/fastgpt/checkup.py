@@ -43,7 +43,7 @@ def examine(
     for _ in range(_SAMPLES):
         began = clock()
         try:
-            client.probe(deadline=began + _PROBE_S)
+            client.probe(_PROBE_S)
         except FrontdeskError as error:
             yield Checked("fastgpt", "failed", code=error.code, about=about)
             return
