@@ -35,7 +35,7 @@ NOT_RECORDED = "NO_RECORD_HISTORIES"
 """The chat id under which FastGPT answers without keeping a record (packages/service/core/chat/utils/prepare.ts)."""
 
 _PROBE = "frontdesk-probe"  # a chat in which nobody ever speaks
-_PROBE_LIMIT_BYTES = 1024 * 1024  # an app's whole configuration comes with it
+_PROBE_LIMIT_BYTES = 4 * 1024 * 1024  # an app's whole configuration comes with it
 _log = logging.getLogger(__name__)
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
