@@ -12,7 +12,7 @@ from frontdesk.records import Checked
 from frontdesk.storage.aws import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ops.doctor.ground import Ground
 
@@ -30,6 +30,7 @@ _LOOK_BACK = timedelta(minutes=10)
 _ALARMS_A_CALL = 100
 _MAPPINGS = ("SQS", "DynamoDB")
 _SCHEDULE = "ScheduleV2"
+_ON = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
 
 
 def queues(ground: Ground) -> Iterator[Checked]:
@@ -76,61 +77,65 @@ def _late(ground: Ground, name: str) -> Checked | None:
 def starts(ground: Ground) -> Iterator[Checked]:
     """Yield whether what calls the functions by itself is on."""
     functions, scheduler = ground.desk.client("lambda"), ground.desk.client("scheduler")
-    off, count = [], 0
-    for each in ground.sources():
-        if each.kind in _MAPPINGS:
-            count += 1
-            with translated("lambda"):
-                state = functions.get_event_source_mapping(UUID=ground.desk.resource(each.name))["State"]
-            if state not in {"Enabled", "Updating", "Enabling", "Creating"}:
-                seen = {"state": state}
-                off.append(Checked("event_sources", "failed", "event_source_off", about=each.name, seen=seen))
-    yield from off or [Checked("event_sources", "ok", seen={"event_sources": count})]
-    off, count = [], 0
-    for each in ground.sources():
-        if each.kind == _SCHEDULE:
-            count += 1
-            with translated("scheduler"):
-                state = scheduler.get_schedule(Name=ground.desk.resource(each.name))["State"]
-            if state != "ENABLED":
-                off.append(Checked("schedules", "failed", "schedule_off", about=each.name, seen={"state": state}))
-    yield from off or [Checked("schedules", "ok", seen={"schedules": count})]
+    sources = list(ground.sources())
+    mappings = [each.name for each in sources if each.kind in _MAPPINGS]
+    found = []
+    for name in mappings:
+        with translated("lambda"):
+            state = functions.get_event_source_mapping(UUID=ground.desk.resource(name))["State"]
+        if state not in _ON:
+            found.append(Checked("event_sources", "failed", "event_source_off", about=name, seen={"state": state}))
+    yield from found or [Checked("event_sources", "ok", seen={"event_sources": len(mappings)})]
+    schedules = [each.name for each in sources if each.kind == _SCHEDULE]
+    found = []
+    for name in schedules:
+        with translated("scheduler"):
+            state = scheduler.get_schedule(Name=ground.desk.resource(name))["State"]
+        if state != "ENABLED":
+            found.append(Checked("schedules", "failed", "schedule_off", about=name, seen={"state": state}))
+    yield from found or [Checked("schedules", "ok", seen={"schedules": len(schedules)})]
 
 
 def tables(ground: Ground) -> Iterator[Checked]:
     """Yield whether time-to-live, streams and backups are on where the template says so."""
-    client, tables = ground.desk.client("dynamodb"), ground.of_type("AWS::DynamoDB::Table")
-    lasting = []
-    expected = {
-        name: each["TimeToLiveSpecification"] for name, each in tables.items() if "TimeToLiveSpecification" in each
-    }
-    for name, wanted in expected.items():
+    wanted = ground.of_type("AWS::DynamoDB::Table")
+    yield from _lifetimes(ground, {name: each for name, each in wanted.items() if "TimeToLiveSpecification" in each})
+    yield from _streams(ground, {name: each for name, each in wanted.items() if "StreamSpecification" in each})
+    yield from _backups(ground, wanted)
+
+
+def _lifetimes(ground: Ground, tables: Mapping[str, Mapping[str, Any]]) -> list[Checked]:
+    found = []
+    for name, each in tables.items():
         with translated("dynamodb"):
-            told = client.describe_time_to_live(TableName=ground.desk.resource(name))["TimeToLiveDescription"]
-        if (
-            told.get("TimeToLiveStatus") not in {"ENABLED", "ENABLING"}
-            or told.get("AttributeName") != wanted["AttributeName"]
-        ):
-            seen = {"status": told.get("TimeToLiveStatus", "")}
-            lasting.append(Checked("table_ttl", "failed", "ttl_off", about=name, seen=seen))
-    yield from lasting or [Checked("table_ttl", "ok", seen={"tables": len(expected)})]
-    silent = []
-    expected = {name: each["StreamSpecification"] for name, each in tables.items() if "StreamSpecification" in each}
-    for name, wanted in expected.items():
+            answer = ground.desk.dynamodb.describe_time_to_live(TableName=ground.desk.resource(name))
+        told = answer["TimeToLiveDescription"]
+        is_on = told.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
+        if not is_on or told.get("AttributeName") != each["TimeToLiveSpecification"]["AttributeName"]:
+            found.append(Checked("table_ttl", "failed", "ttl_off", about=name))
+    return found or [Checked("table_ttl", "ok", seen={"tables": len(tables)})]
+
+
+def _streams(ground: Ground, tables: Mapping[str, Mapping[str, Any]]) -> list[Checked]:
+    found = []
+    for name, each in tables.items():
         with translated("dynamodb"):
-            table = client.describe_table(TableName=ground.desk.resource(name))["Table"]
+            table = ground.desk.dynamodb.describe_table(TableName=ground.desk.resource(name))["Table"]
         told = table.get("StreamSpecification", {})
-        if not told.get("StreamEnabled") or told.get("StreamViewType") != wanted["StreamViewType"]:
-            silent.append(Checked("table_stream", "failed", "stream_off", about=name))
-    yield from silent or [Checked("table_stream", "ok", seen={"tables": len(expected)})]
-    bare = []
+        if not told.get("StreamEnabled") or told["StreamViewType"] != each["StreamSpecification"]["StreamViewType"]:
+            found.append(Checked("table_stream", "failed", "stream_off", about=name))
+    return found or [Checked("table_stream", "ok", seen={"tables": len(tables)})]
+
+
+def _backups(ground: Ground, tables: Mapping[str, Mapping[str, Any]]) -> list[Checked]:
+    found = []
     for name in tables:
         with translated("dynamodb"):
-            answer = client.describe_continuous_backups(TableName=ground.desk.resource(name))
+            answer = ground.desk.dynamodb.describe_continuous_backups(TableName=ground.desk.resource(name))
         told = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
         if told.get("PointInTimeRecoveryStatus") != "ENABLED":
-            bare.append(Checked("table_backups", "failed", "backups_off", about=name))
-    yield from bare or [Checked("table_backups", "ok", seen={"tables": len(tables)})]
+            found.append(Checked("table_backups", "failed", "backups_off", about=name))
+    return found or [Checked("table_backups", "ok", seen={"tables": len(tables)})]
 
 
 def alarms(ground: Ground) -> Iterator[Checked]:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from frontdesk.channels.envelope import sign
-from frontdesk.diagnosis import NeedsError
+from frontdesk.diagnosis import NEEDS, NeedsError
 from frontdesk.errors import FrontdeskError
 from frontdesk.records import Checked
 
@@ -30,6 +30,7 @@ NAMES = ("callback", "callback_forged")
 WITHIN_MS = 1000
 _TIME_OUT_S = 10  # past WeCom's own limit, so that what is told is how slow it is
 _FORBIDDEN = 403
+_NOT_THERE = frozenset({"callback_unreachable", "callback_tls", "callback_timeout"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,12 @@ def examine(ground: Ground, url: str) -> Iterator[Checked]:
     corp_id = ground.environment_of("CallbackFunction").get("WECOM_CORP_ID", "")
     visitor = _Visitor(ground, url, corp_id)
     for page in pages(ground):
-        found = visitor.echo(page)
+        try:
+            found = visitor.echo(page)
+        except NeedsError as error:
+            # Of this page: another one may have values that can be tried.
+            yield from (Checked(name, "not_run", NEEDS, about=page.about, seen={NEEDS: error.needs}) for name in NAMES)
+            continue
         yield found
         if found.code in _NOT_THERE:
             return
@@ -81,9 +87,6 @@ def _own_url(ground: Ground) -> str:
         return ground.desk.callback_url
     except FrontdeskError:
         raise NeedsError("stack") from None
-
-
-_NOT_THERE = {"callback_unreachable", "callback_tls", "callback_timeout"}
 
 
 class _Visitor:

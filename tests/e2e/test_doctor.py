@@ -107,7 +107,7 @@ def test_values_that_were_typed_in_wrongly_are_found_by_name(stack: LocalStack, 
         "fastgpt primary": "fastgpt_key_unknown",
     }
     assert found["aes_key"]["seen"] == {"WECOM_ENCODING_AES_KEY": 42}
-    assert found["callback"]["seen"] == {"needs": "aes_key"}
+    assert found["callback application"]["seen"] == {"needs": "aes_key"}
 
 
 def test_what_somebody_switched_off_in_aws_is_found_by_name(stack: LocalStack, aws: Aws, kf: Kf):

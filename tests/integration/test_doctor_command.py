@@ -264,6 +264,19 @@ def test_a_malformed_key_leaves_the_callback_not_run(account: FakeAccount, door:
     assert {(each.result, each.seen["needs"]) for each in at_the_door(account, door)} == {("not_run", "aes_key")}
 
 
+def test_a_malformed_key_of_one_page_leaves_the_other_page_tried(account: FakeAccount, door: Door):
+    account.secrets["WecomSecret"] |= {"WECOM_KF_TOKEN": marks.KF_TOKEN, "WECOM_KF_ENCODING_AES_KEY": "short"}
+
+    told = {(each.name, each.about): each.result for each in at_the_door(account, door)}
+
+    assert told == {
+        ("callback", "application"): "ok",
+        ("callback_forged", "application"): "ok",
+        ("callback", "kf"): "not_run",
+        ("callback_forged", "kf"): "not_run",
+    }
+
+
 # -- clocks --------------------------------------------------------------------------------------------------------
 
 
