@@ -55,7 +55,7 @@ BUILDERS = {
     "archiver.stream": {"rescuer"},
     "auditor.handler": {"auditor", "_vault"},
     "auditor.review": {"reviewer", "_vault", "_keyring", "_customer_keys", "_rules"},
-    "doctor.handler": {"doctor", "_vault"},
+    "doctor.handler": {"doctor", "_vault", "_endpoints"},
 }
 
 

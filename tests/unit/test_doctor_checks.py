@@ -11,6 +11,7 @@ import pytest
 from frontdesk.diagnosis import Checkup, side_by_side
 from frontdesk.protection.sealing import Keyring
 from frontdesk.records import Checked
+from ops.deployment import setting_name
 from ops.desk import Desk
 from ops.doctor import aws, deployed, inside
 from ops.doctor.ground import Ground, ahead_of
@@ -22,6 +23,12 @@ from tests.integration import marks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+# What the template puts there where nothing is set.
+NO_LADDER = {
+    name: str(each.get("Default", ""))
+    for parameter, each in TEMPLATE["Parameters"].items()
+    if (name := setting_name(parameter)).startswith(("FASTGPT_STANDBY", "FASTGPT_CANARY", "FASTGPT_HEDGE"))
+}
 SECRETS: dict[str, dict[str, Any]] = {
     "WecomSecret": {
         "WECOM_SECRET": marks.WECOM_SECRET,
@@ -31,7 +38,7 @@ SECRETS: dict[str, dict[str, Any]] = {
         "WECOM_KF_TOKEN": "",
         "WECOM_KF_ENCODING_AES_KEY": "",
     },
-    "FastgptSecret": {"FASTGPT_API_KEY": marks.FASTGPT_KEY, "FASTGPT_LITE_API_KEY": ""},
+    "FastgptSecret": {"FASTGPT_API_KEY": marks.FASTGPT_KEY, "FASTGPT_LITE_API_KEY": "", **NO_LADDER},
     "IdentitySecret": {"CONVERSATION_KEY": marks.CONVERSATION_KEY},
     "KeyringSecret": {"SM4_KEYRING": {"current": "k1", "keys": {"k1": marks.KEYRING["k1"]}}},
     "AuditSecret": {"SM2_PRIVATE_KEY": marks.SM2_KEY},

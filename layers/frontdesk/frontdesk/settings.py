@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -721,62 +721,6 @@ class DoctorSettings:
         )
         reader.done()
         return settings
-
-
-@dataclass(frozen=True, slots=True)
-class FastgptEndpoint:
-    """One FastGPT app that answers may be asked of."""
-
-    base_url: str
-    app_id: str
-    api_key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class DoctorSecrets:
-    """What the doctor's function needs of the secrets: WeCom's, and each FastGPT app that is set, by its rung.
-
-    An empty ``own_kf_secret`` stands for the application's.
-    """
-
-    wecom_secret: str = field(repr=False)
-    own_kf_secret: str = field(repr=False)
-    endpoints: Mapping[str, FastgptEndpoint]
-
-    @classmethod
-    def read(cls, wecom: Mapping[str, str], fastgpt: Mapping[str, str], settings: DoctorSettings) -> Self:
-        """Return the secrets; raises `SettingsError`."""
-        channel = Reader(wecom, "in the WeCom secret")
-        model = Reader(fastgpt, "in the FastGPT secret")
-        base_url = settings.fastgpt_base_url
-        endpoints = {
-            "primary": FastgptEndpoint(base_url, settings.fastgpt_app_id, _fastgpt_api_key(model)),
-            "standby": FastgptEndpoint(
-                _optional(model, "FASTGPT_STANDBY_BASE_URL", Reader.url),
-                _optional(model, "FASTGPT_STANDBY_APP_ID", _fastgpt_app_id),
-                _optional(model, "FASTGPT_STANDBY_API_KEY", _fastgpt_api_key),
-            ),
-            "lite": FastgptEndpoint(
-                base_url,
-                settings.fastgpt_lite_app_id,
-                _optional(model, "FASTGPT_LITE_API_KEY", _fastgpt_api_key),
-            ),
-            "canary": FastgptEndpoint(
-                base_url,
-                _optional(model, "FASTGPT_CANARY_APP_ID", _fastgpt_app_id),
-                _optional(model, "FASTGPT_CANARY_API_KEY", _fastgpt_api_key),
-            ),
-        }
-        secrets = cls(
-            wecom_secret=_wecom_secret(channel),
-            own_kf_secret=_own_kf_secret(channel),
-            endpoints={
-                rung: each for rung, each in endpoints.items() if each.base_url and each.app_id and each.api_key
-            },
-        )
-        channel.problems.extend(model.problems)
-        channel.done()
-        return secrets
 
 
 _WECOM_LOCAL: Mapping[str, Callable[[Reader], object]] = {
