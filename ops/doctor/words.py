@@ -570,6 +570,15 @@ _FAMILIES: tuple[tuple[str, Advice], ...] = (
         ),
     ),
     (
+        r"proxy_.*",
+        _advice(
+            "企业微信前面的出口代理拒绝或不通（{code}）。",
+            "The proxy on the way to WeCom refuses, or cannot be reached ({code}).",
+            "核对 EGRESS_PROXY_URL 的地址、用户名与密码，以及代理允许的目标。",
+            "Look at the address, user and password in EGRESS_PROXY_URL, and at what the proxy lets through.",
+        ),
+    ),
+    (
         r"fastgpt_.*",
         _advice(
             "FastGPT 没有按预期回答（{code}）。",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import pytest
 from frontdesk.diagnosis import Checkup, side_by_side
 from frontdesk.protection.sealing import Keyring
 from frontdesk.records import Checked
-from ops.deployment import setting_name
+from ops.deployment import ROOT, setting_name
 from ops.desk import Desk
 from ops.doctor import aws, deployed, inside
 from ops.doctor.ground import Ground, ahead_of
@@ -400,6 +401,24 @@ def test_a_stack_without_the_function_is_told_to_be_deployed_again(account: Fake
     del account.resources["DoctorFunction"]
 
     assert (from_inside(account)[0].result, from_inside(account)[0].code) == ("failed", "desk_not_found")
+
+
+def keywords_of(name: str, path: str) -> set[str]:
+    """Return the keywords with which a module makes a ``name``."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse((ROOT / "layers" / "frontdesk" / "frontdesk" / path).read_text("utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == name
+    ]
+    assert calls
+    return {str(keyword.arg) for call in calls for keyword in call.keywords}
+
+
+def test_wecom_is_called_by_the_same_way_out_as_by_who_answers_customers():
+    """A way out that the doctor did not take, such as a proxy, would make it tell of another address."""
+    of_who_answers = keywords_of("WecomHttp", "channels/wecom_calls.py") - {"monotonic"}
+
+    assert of_who_answers <= keywords_of("WecomHttp", "bootstrap.py")
 
 
 # -- clocks --------------------------------------------------------------------------------------------------------
