@@ -32,6 +32,7 @@ SOURCES = [
 # Vendors' and AWS's codes are told by their family where they have no row of their own.
 BY_FAMILY = [
     "wecom_-1",
+    "proxy_refused",
     "wecom_84074",
     "wecom_timeout",
     "fastgpt_server_error",
@@ -112,6 +113,13 @@ def test_an_unforeseen_code_is_explained_by_its_family_and_named(code: str):
     assert isinstance(advice, Advice)
     assert code in advice.why.zh
     assert code in advice.why.en
+
+
+def test_a_proxy_that_refuses_is_not_taken_for_aws():
+    advice = advice_on(Checked("access_token", "failed", code="proxy_refused"))
+
+    assert advice is not None
+    assert "AWS" not in advice.why.en
 
 
 def test_what_is_well_is_not_explained():
