@@ -17,7 +17,7 @@ LOCAL_AWS := .venv-aws/installed
 export PYTHON_RUNTIME ARCHITECTURE
 export PYTHONPATH := layers/frontdesk
 
-.PHONY: help setup run stop test lint format bench chaos drill build deploy conformance ops validate lock browser clean
+.PHONY: help setup run stop test lint format bench chaos drill build deploy conformance ops doctor validate lock browser clean
 
 help: ## tell what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|' | sed 's/^/  make /'
@@ -62,6 +62,9 @@ conformance: $(DEVELOPMENT) ## check any bot for 微信客服 at URL=https://bot
 
 ops: $(DEVELOPMENT) ## operate a deployment, e.g. ARGS="audit verify"; ARGS=--help tells what there is
 	@$(BIN)/python -m ops $(ARGS)
+
+doctor: $(DEVELOPMENT) ## check a deployment and explain what is wrong; ARGS=--local looks at the local run
+	@$(BIN)/python -m ops doctor $(ARGS)
 
 validate: setup ## lint the template the way AWS and the regions see it
 	SAM_CLI_TELEMETRY=0 $(AWS_BIN)/sam validate --lint --region us-east-1

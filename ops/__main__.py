@@ -10,6 +10,7 @@ import click
 from ops.cli.answers import answers
 from ops.cli.audit import audit
 from ops.cli.cost import cost
+from ops.cli.doctor import doctor
 from ops.cli.drill import drill
 from ops.cli.keys import keys
 from ops.cli.people import erase, export
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Operate Frontdesk: keys, audit, erasure, rules, answers, reviews, dead letters, logs, costs, drills."""
+    """Operate Frontdesk: keys, audit, erasure, rules, answers, reviews, dead letters, logs, costs, drills; a doctor."""
 
 
-for _command in (keys, audit, erase, export, rules, review, redrive, tail, replay, cost, drill, answers):
+for _command in (keys, audit, erase, export, rules, answers, review, redrive, tail, replay, cost, drill, doctor):
     main.add_command(_command)
 
 

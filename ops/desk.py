@@ -7,6 +7,7 @@ the file that the local run writes. Everything here acts with the operator's own
 from __future__ import annotations
 
 import json
+import threading
 import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -52,12 +53,15 @@ class DeskError(FrontdeskError):
 class Deployment:
     """One deployment: the physical id of each resource by its logical id, and clients for where it is.
 
+    A local run says itself where its callback answers and, where that speaks TLS, which certificate to trust.
     ``simulators_url`` is where the simulated vendors of a local run are; a stack in the cloud has none.
     """
 
     name: str
     resources: Mapping[str, str]
     client: Callable[[str], Any] = field(repr=False)
+    callback_url: str = ""
+    ca_bundle: str = ""
     simulators_url: str = ""
 
 
@@ -98,7 +102,14 @@ def on_this_machine(folder: Path) -> Deployment:
         told = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
         where = urlsplit(told["aws_endpoint_url"])
         aws = LocalAws(int(where.port or 0), folder / "aws", enforces_permissions=where.scheme == "https")
-        return Deployment(told["stack"], told["resources"], aws.client, told.get("console_url", ""))
+        return Deployment(
+            told["stack"],
+            told["resources"],
+            aws.client,
+            callback_url=told["callback_url"],
+            ca_bundle=str(aws.ca_bundle or ""),
+            simulators_url=told.get("console_url", ""),
+        )
     except (OSError, ValueError, KeyError):
         raise DeskError(f"no local run is described in {folder}: start one with `make run`") from None
 
@@ -128,11 +139,45 @@ class Desk:
         self.say = say
         self.silence_s = silence_s
         self._deployment = deployment
+        self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()  # boto3 makes its clients in one thread at a time
 
     @property
     def actor(self) -> str:
         """Who acts, as the audit names them."""
         return f"operator:{self.by}"
+
+    @property
+    def name(self) -> str:
+        """The name of the stack."""
+        return self._deployment.name
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a local run, which makes up settings of its own."""
+        return bool(self._deployment.callback_url)
+
+    @property
+    def ca_bundle(self) -> str:
+        """The certificate to trust at the callback's address, "" for those that everybody trusts."""
+        return self._deployment.ca_bundle
+
+    @cached_property
+    def callback_url(self) -> str:
+        """The address that WeCom calls; raises `DeskError`."""
+        if self._deployment.callback_url:
+            return self._deployment.callback_url
+        with translated("cloudformation"):
+            stack = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
+        for output in stack.get("Outputs", []):
+            if output["OutputKey"] == "CallbackUrl":
+                url: str = output["OutputValue"]
+                return url
+        raise DeskError(f"the stack {self.name} does not tell its CallbackUrl: deploy this release first")
+
+    def has(self, logical_id: str) -> bool:
+        """Return whether the stack has this resource."""
+        return logical_id in self._deployment.resources
 
     def resource(self, logical_id: str) -> str:
         """Return the physical id of a resource; raises `DeskError`."""
@@ -153,8 +198,11 @@ class Desk:
         return self._deployment.simulators_url
 
     def client(self, service: str) -> Any:
-        """Return a client for where the deployment is."""
-        return self._deployment.client(service)
+        """Return a client for where the deployment is, the same one each time. Threads may share it."""
+        with self._making:
+            if service not in self._clients:
+                self._clients[service] = self._deployment.client(service)
+            return self._clients[service]
 
     @cached_property
     def dynamodb(self) -> Any:

@@ -1,6 +1,7 @@
 """The `/cgi-bin` API without HTTP: a call goes in, the JSON of the answer comes out.
 
-Source: WeCom developer docs, paths 91039 (gettoken), 90236 (message/send), 90196 (user/get), 90930 (addresses).
+Source: WeCom developer docs, paths 91039 (gettoken), 90236 (message/send), 90196 (user/get), 90227 (agent/get),
+90930 (addresses).
 What belongs to 微信客服 (`kf/…`) is in the package `kf`.
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # Blocks kept for documentation (RFC 5737): nobody can mistake them for the platform's real addresses.
 _CALLBACK_ADDRESSES = ["192.0.2.0/24", "198.51.100.17"]
 _API_ADDRESSES = ["203.0.113.8", "203.0.113.9"]
+_WHOLE_ENTERPRISE = 1  # the department that every other one is below of
 # What any of the enterprise's secrets may ask.
 _FOR_EVERY_TOKEN = frozenset({"getcallbackip", "get_api_domain_ip"})
 
@@ -76,6 +78,7 @@ class QyApi:
             "message/update_template_card": ("POST", lambda call: update_card(state, call.body)),
             "message/recall": ("POST", lambda call: recall_message(state, call.body)),
             "user/get": ("GET", self._get_user),
+            "agent/get": ("GET", self._get_agent),
             "getcallbackip": ("GET", self._get_callback_addresses),
             "get_api_domain_ip": ("GET", self._get_api_addresses),
         }
@@ -150,6 +153,31 @@ class QyApi:
         if not member.visible:
             raise ApiError(errcodes.NO_RIGHTS_OVER_MEMBER)
         return {"errcode": 0, "errmsg": "ok", **member.profile()}
+
+    def _get_agent(self, call: ApiCall) -> dict[str, object]:
+        """Tell of the application itself, and of no other one."""
+        given, behaviour = call.query.get("agentid", ""), self._state.behaviour
+        if not given.isdecimal():
+            raise ApiError(errcodes.BAD_AGENTID)
+        if int(given) != self._state.settings.agent_id:
+            raise ApiError(errcodes.FOREIGN_AGENT)
+        seen = [{"userid": member.userid} for member in self._state.members.all() if member.visible]
+        return {
+            "errcode": 0,
+            "errmsg": "ok",
+            "agentid": int(given),
+            "name": "Frontdesk",
+            "square_logo_url": "",
+            "description": "",
+            "allow_userinfos": {"user": seen},
+            "allow_partys": {"partyid": [_WHOLE_ENTERPRISE] if behaviour.agent_for_everybody else []},
+            "allow_tags": {"tagid": []},
+            "close": int(behaviour.agent_closed),
+            "redirect_domain": "",
+            "report_location_flag": 0,
+            "isreportenter": 0,
+            "home_url": "",
+        }
 
     def _get_callback_addresses(self, _call: ApiCall) -> dict[str, object]:
         return {"errcode": 0, "errmsg": "ok", "ip_list": _CALLBACK_ADDRESSES}

@@ -120,6 +120,8 @@ class Behaviour:
     - `retry_non_200`: path 90238 says that any code but 200 is retried, path 90930 that only network errors are.
     - `token_lifetime_s` 7200 (path 91039); `sends_per_minute` 30 and `sends_per_hour` 1000 to one member (path 90312).
     - `content_type` of the callback request: not documented.
+    - `agent_for_everybody`: the console lets the whole enterprise see the app; otherwise only the members that are
+      known and visible. `agent_closed`: the console has switched the app off.
 
     微信客服:
 
@@ -146,6 +148,8 @@ class Behaviour:
     sends_per_hour: int = 1000
     overlong_text: OverlongText = OverlongText.TRUNCATE
     content_type: str = "text/xml"
+    agent_for_everybody: bool = True
+    agent_closed: bool = False
     kf_coalesce: bool = False
     kf_coalesce_window_s: float = 0.2
     kf_empty_pages: bool = False

@@ -42,6 +42,10 @@ ABSENT = {
         *("frontdesk.fastgpt", "frontdesk.channels", "frontdesk.conversation.answering"),
     },
 }
+ABSENT["doctor.handler"] = {
+    *("pydantic", "gmssl", "markdown_it", "boto3", *RULES),
+    *("frontdesk.conversation", "frontdesk.storage.aws"),
+}
 ABSENT["archiver.stream"] = ABSENT["archiver.handler"]
 # The functions of the composition that each of them runs.
 BUILDERS = {
@@ -51,6 +55,7 @@ BUILDERS = {
     "archiver.stream": {"rescuer"},
     "auditor.handler": {"auditor", "_vault"},
     "auditor.review": {"reviewer", "_vault", "_keyring", "_customer_keys", "_rules"},
+    "doctor.handler": {"doctor", "_vault", "_endpoints"},
 }
 
 

@@ -1,12 +1,13 @@
 """Who may import whom, read from the sources: the house's inner walls.
 
-functions → bootstrap, telemetry, redelivery, errors, messages, and the outcome words of conversation
+functions → bootstrap, telemetry, redelivery, diagnosis, errors, messages, and the outcome words of conversation
 bootstrap → everything below
 conversation → messages, records, errors, itself                   (knows no vendor, no AWS)
 channels, fastgpt, protection, storage → messages, records, errors, third parties, itself
 settings → messages, errors
 telemetry → errors, and the redaction of protection
 redelivery → errors
+diagnosis → errors, records
 records → messages
 messages, errors → standard library
 """
@@ -37,6 +38,7 @@ PARTS: dict[str, set[str]] = {
     "settings": {"messages", "errors"},
     "telemetry": {"errors", "protection"},  # the log's redaction
     "redelivery": {"errors"},
+    "diagnosis": {"errors", "records"},
     "conversation": WORDS | {"conversation"},
     "channels": WORDS | {"channels"},
     "fastgpt": WORDS | {"fastgpt"},
@@ -44,7 +46,7 @@ PARTS: dict[str, set[str]] = {
     "storage": WORDS | {"storage"},
 }
 PARTS["bootstrap"] = set(PARTS)
-PARTS["functions"] = {"bootstrap", "telemetry", "redelivery", "errors", "messages", "conversation"}
+PARTS["functions"] = {"bootstrap", "telemetry", "redelivery", "diagnosis", "errors", "messages", "conversation"}
 THIRD_PARTIES: dict[str, set[str]] = {
     "telemetry": {"aws_lambda_powertools"},
     "channels": {"cryptography", "defusedxml", "markdown_it", "requests"},

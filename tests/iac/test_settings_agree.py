@@ -25,6 +25,7 @@ READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "ArchiverStreamFunction": settings.ArchiverStreamSettings.read,
     "AuditorFunction": settings.AuditorSettings.read,
     "ReviewerFunction": settings.ReviewerSettings.read,
+    "DoctorFunction": settings.DoctorSettings.read,
 }
 # Read by telemetry in every function.
 EVERYWHERE = {"BUILD_ID", "POWERTOOLS_LOG_LEVEL"}

@@ -27,6 +27,7 @@ FUNCTIONS = (
     "ArchiverStreamFunction",
     "AuditorFunction",
     "ReviewerFunction",
+    "DoctorFunction",
 )
 # SAM writes these, with the partition it was run for.
 SCHEDULE_ROLES = ("EveryMinuteRole", "DailyRole")
@@ -171,6 +172,10 @@ RIGHTS = {
         ("KeyringSecret", "secretsmanager:GetSecretValue"),
     },
     "ReviewerFunctionDailyRole": {("ReviewerFunctionAliaslive", "lambda:InvokeFunction")},
+    "DoctorRole": {
+        ("DoctorLogs", "logs:CreateLogStream logs:PutLogEvents"),
+        ("WecomSecret FastgptSecret", "secretsmanager:GetSecretValue"),
+    },
 }
 
 
@@ -403,7 +408,7 @@ class TestQueues:
 
 
 class TestFunctions:
-    def test_there_are_nine(self, resources: dict[str, Any]) -> None:
+    def test_there_are_ten(self, resources: dict[str, Any]) -> None:
         assert set(of_type(resources, "AWS::Lambda::Function")) == set(FUNCTIONS)
 
     @pytest.mark.parametrize("function", FUNCTIONS)
@@ -434,6 +439,15 @@ class TestFunctions:
             assert alias["Name"] == "live"
             versions.add(alias["FunctionVersion"]["Fn::GetAtt"][0])
         assert len(versions) == 2
+
+    def test_the_doctor_leaves_by_the_same_way_as_the_responder_and_with_the_same_values(
+        self, resources: dict[str, Any]
+    ) -> None:
+        """What WeCom answers depends on the address that asks; from another one, the doctor would tell of another."""
+        doctor, responder = (resources[name]["Properties"] for name in ("DoctorFunction", "ResponderFunction"))
+        assert doctor.get("VpcConfig") == responder.get("VpcConfig")
+        own = doctor["Environment"]["Variables"]
+        assert own == {name: responder["Environment"]["Variables"][name] for name in own}
 
     def test_the_build_has_no_default_and_is_hexadecimal(self, template: dict[str, Any]) -> None:
         build = template["Parameters"]["BuildId"]

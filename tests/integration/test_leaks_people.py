@@ -872,6 +872,9 @@ def test_every_place_that_is_allowed_something_is_reached_and_says_why(desk: Wat
     )
     desk.remove(AUDIT_BUCKET, "")  # a day is exported once
     desk.export()
+    desk.vendors.script("/wecom/_control/members", {"userid": AGENTS[1], "visible": False})
+    desk.examine()
+    desk.vendors.script("/wecom/_control/members", {"userid": AGENTS[1]})
     finds = desk.finds()
 
     assert finds == []

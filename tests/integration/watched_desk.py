@@ -36,6 +36,7 @@ from functions.auditor import review as reviewer
 from functions.callback import handler as callback
 from functions.collector import handler as collector
 from functions.collector import sweep as sweeper
+from functions.doctor import handler as doctor
 from functions.responder import handler as responder
 from functions.tickets import handler as tickets
 from tests import vendor_side
@@ -124,7 +125,7 @@ rules:
 _AUTHORISED = (
     *("message/send", "message/update_template_card"),
     *("kf/sync_msg", "kf/send_msg", "kf/send_msg_on_event", "kf/service_state/get", "kf/service_state/trans"),
-    *("kf/servicer/list", "kf/customer/batchget"),
+    *("kf/servicer/list", "kf/customer/batchget", "kf/account/list", "agent/get", "user/get"),
 )
 _PERSONAL = frozenset(mark.name for mark in marks.PERSONAL)
 _STAFF = frozenset(mark.name for mark in marks.STAFF)
@@ -141,6 +142,11 @@ ALLOWED: Mapping[str, tuple[frozenset[str], str]] = {
         )
         for call in _AUTHORISED
     },
+    "WeCom user/get query": (
+        frozenset({"access token", *_STAFF}),
+        "WeCom is asked whether it shows the application each of the people who take over (path 90196)",
+    ),
+    "answer of the doctor": (_STAFF, "it names those of `HANDOFF_AGENTS` whom the application cannot reach"),
     "WeCom message/send body": (
         frozenset({"user id", "a nickname", "a summary", "the answer to a ticket", *_SAID, *_PERSONAL, *_STAFF}),
         "the answer goes to the customer who gave the data, by their user id; the brief goes to the person in charge",
@@ -557,6 +563,10 @@ class WatchedDesk:
         for record in records:
             record["attributes"]["ApproximateReceiveCount"] = str(attempt)
         return self.run(place, function, {"Records": records}, Context(remaining_s))
+
+    def examine(self, *, ask: bool = False) -> Any:
+        """Return what the doctor's function finds."""
+        return self.run("doctor", doctor.lambda_handler, {"ask": ask}, Context(60))
 
     def sweep(self) -> Any:
         """Run the archiver."""

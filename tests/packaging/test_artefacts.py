@@ -22,6 +22,7 @@ HANDLERS = {
     "ArchiverStreamFunction": "stream",
     "AuditorFunction": "handler",
     "ReviewerFunction": "review",
+    "DoctorFunction": "handler",
 }
 LAYERS = ("DependenciesLayer", "FrontdeskLayer")
 # Lambda's limit for a function and its layers, unzipped.

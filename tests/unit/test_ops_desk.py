@@ -86,6 +86,7 @@ def test_the_local_run_is_found_by_what_it_wrote(scheme: str, tmp_path: Path):
         "aws_endpoint_url": f"{scheme}://127.0.0.1:4690",
         "stack": "frontdesk",
         "resources": {"Audit": "local-audit"},
+        "callback_url": f"{scheme}://127.0.0.1:4690/wecom/callback",
     }
     (tmp_path / "stack.json").write_text(json.dumps(described), encoding="utf-8")
     certificate = tmp_path / "aws" / "tmp" / "ministack-tls" / "server.crt"
@@ -96,6 +97,8 @@ def test_the_local_run_is_found_by_what_it_wrote(scheme: str, tmp_path: Path):
 
     assert (found.name, dict(found.resources)) == ("frontdesk", {"Audit": "local-audit"})
     assert found.client("sqs").meta.endpoint_url == f"{scheme}://127.0.0.1:4690"
+    assert found.callback_url == f"{scheme}://127.0.0.1:4690/wecom/callback"
+    assert found.ca_bundle == (str(certificate) if scheme == "https" else "")
 
 
 @pytest.mark.parametrize("text", [None, "no JSON", "{}"])

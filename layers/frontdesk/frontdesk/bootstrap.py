@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from frontdesk.conversation.reviewing import Reviewing
     from frontdesk.conversation.sweeping import Sweeping
     from frontdesk.conversation.ticketing import Ticketing
+    from frontdesk.diagnosis import Checkup
     from frontdesk.errors import FrontdeskError
     from frontdesk.fastgpt.client import FastGptClient
     from frontdesk.fastgpt.ladder import Endpoint, Ladder
@@ -38,7 +39,13 @@ if TYPE_CHECKING:
     from frontdesk.protection.rules import CurrentRules
     from frontdesk.protection.sealing import Keyring
     from frontdesk.records import SealedSession, TicketRequest
-    from frontdesk.settings import CollectorSettings, ResponderSecrets, ResponderSettings, TicketsSettings
+    from frontdesk.settings import (
+        CollectorSettings,
+        DoctorSettings,
+        ResponderSecrets,
+        ResponderSettings,
+        TicketsSettings,
+    )
     from frontdesk.storage.allowance import DynamoAllowance
     from frontdesk.storage.attendances import DynamoAttendances
     from frontdesk.storage.circuits import DynamoCircuits
@@ -54,6 +61,8 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger("frontdesk.bootstrap")
+_STANDBY = "standby"
+_CHECKUP_S = 45.0  # the doctor's function has fifteen more, and who calls it waits as long as it may last
 
 
 def in_lambda() -> bool:
@@ -416,6 +425,22 @@ def _hours(written: str) -> Hours:
     return hours
 
 
+def _endpoints(
+    settings: ResponderSettings | DoctorSettings, secrets: ResponderSecrets
+) -> list[tuple[str, str, str, str]]:
+    """Return rung, address, app id and key of each endpoint of the model that is set, in the order of the ladder."""
+    from frontdesk.messages import CANARY, PRIMARY
+
+    first, ladder = settings.fastgpt_base_url, secrets.ladder
+    given = [
+        (CANARY, first, ladder.canary_app_id, ladder.canary_api_key),
+        (PRIMARY, first, settings.fastgpt_app_id, secrets.fastgpt_api_key),
+        (_STANDBY, ladder.standby_base_url, ladder.standby_app_id, ladder.standby_api_key),
+        ("lite", first, settings.fastgpt_lite_app_id, secrets.fastgpt_lite_api_key),
+    ]
+    return [(rung, base_url, app_id, api_key) for rung, base_url, app_id, api_key in given if app_id and api_key]
+
+
 def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, circuits: DynamoCircuits) -> Ladder:
     """Return the endpoints of the model in their order, each with what is known of it."""
     from concurrent.futures import ThreadPoolExecutor
@@ -425,30 +450,18 @@ def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, circuits: Dy
     from frontdesk.fastgpt.client import FastGptClient
     from frontdesk.fastgpt.ladder import SILENCE_ABOVE_S, Endpoint, Ladder
     from frontdesk.fastgpt.transport import SILENCE_S
-    from frontdesk.messages import CANARY, PRIMARY
+    from frontdesk.messages import PRIMARY
 
     metrics = {"opened": "EndpointOpened", "met_open": "EndpointOpen", "out_of_points": "OutOfPoints"}
 
     def happened(what: str) -> None:
         telemetry.emit_metrics("system", {metrics[what]: [1]})
 
-    first, ladder = settings.fastgpt_base_url, secrets.ladder
-    given = [
-        (CANARY, first, ladder.canary_app_id, ladder.canary_api_key, PRIMARY),
-        (PRIMARY, first, settings.fastgpt_app_id, secrets.fastgpt_api_key, PRIMARY),
-        (
-            "standby",
-            ladder.standby_base_url,
-            ladder.standby_app_id,
-            ladder.standby_api_key,
-            PRIMARY if ladder.standby_shares_team else "standby",
-        ),
-        ("lite", first, settings.fastgpt_lite_app_id, secrets.fastgpt_lite_api_key, PRIMARY),
-    ]
-    given = [each for each in given if each[2] and each[3]]
+    ladder = secrets.ladder
+    given = _endpoints(settings, secrets)
     background = ThreadPoolExecutor(max_workers=2, thread_name_prefix="circuits")
     endpoints: list[Endpoint] = []
-    for rung, base_url, app_id, api_key, team in given:
+    for rung, base_url, app_id, api_key in given:
         silence_s = SILENCE_S if rung == given[-1][0] else SILENCE_ABOVE_S
         client = FastGptClient(base_url=base_url, api_key=api_key, app_id=app_id, silence_s=silence_s)
         breaker = Breaker(
@@ -459,6 +472,7 @@ def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, circuits: Dy
             submit=background.submit,
             clock=time.time,
         )
+        team = rung if rung == _STANDBY and not ladder.standby_shares_team else PRIMARY
         breaker.refresh()  # while the function initialises, not while a customer waits
         endpoints.append(Endpoint(rung, client, breaker, team))
     return Ladder(
@@ -701,3 +715,39 @@ def reviewer() -> Reviewing:
         clock=time.time,
         sample_percent=settings.sample_percent,
     )
+
+
+def doctor(*, ask: bool) -> list[Checkup]:
+    """Return what tries WeCom and FastGPT as the responder calls them; raises `FrontdeskError`.
+
+    With ``ask``, each FastGPT app is asked one question, which costs points. Not kept between runs: secrets are read,
+    and tokens fetched, as they are now.
+    """
+    from frontdesk.channels import wecom_checkup
+    from frontdesk.channels.wecom_http import WecomHttp
+    from frontdesk.diagnosis import Checkup
+    from frontdesk.fastgpt import checkup
+    from frontdesk.fastgpt.client import FastGptClient
+    from frontdesk.settings import DoctorSettings, ResponderSecrets
+    from frontdesk.storage.secrets import read_secret
+
+    settings = DoctorSettings.read(os.environ)
+    vault = _vault(settings.wecom_secret_arn, settings.region)
+    secrets = ResponderSecrets.read(
+        read_secret(vault, settings.wecom_secret_arn, "WeCom"),
+        read_secret(vault, settings.fastgpt_secret_arn, "FastGPT"),
+    )
+    wecom = wecom_checkup.WecomCheckup(
+        WecomHttp(settings.wecom_api_base),
+        corp_id=settings.corp_id,
+        agent_id=settings.agent_id,
+        secret=secrets.wecom_secret,
+        own_kf_secret=secrets.own_kf_secret,
+        agents=settings.agents,
+    )
+    checkups = [Checkup(wecom_checkup.NAMES, wecom.examine, limit_s=_CHECKUP_S)]
+    for rung, base_url, app_id, api_key in _endpoints(settings, secrets):
+        client = FastGptClient(base_url=base_url, api_key=api_key, app_id=app_id)
+        examine = partial(checkup.examine, client, rung, ask=ask)
+        checkups.append(Checkup(checkup.NAMES, examine, limit_s=_CHECKUP_S, about=rung))
+    return checkups

@@ -7,7 +7,7 @@ Times: ``…_at`` is epoch seconds, ``…_at_ms`` epoch milliseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -360,3 +360,21 @@ class ReviewItem:
     decided_by: str = ""
     decided_at: int | None = None
     note: str = ""
+
+
+CheckResult = Literal["ok", "warning", "failed", "not_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a diagnosis found about one thing.
+
+    ``code`` names what is wrong, or why nothing was looked at; it is empty where all is well. ``about`` tells several
+    of one name apart, such as accounts. ``seen`` are numbers, ids and names: never a secret, nor a customer's words.
+    """
+
+    name: str
+    result: CheckResult
+    code: str = ""
+    about: str = ""
+    seen: Mapping[str, Any] = field(default_factory=dict)

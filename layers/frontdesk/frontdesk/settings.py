@@ -688,6 +688,41 @@ class ReviewerSettings:
         return settings
 
 
+@dataclass(frozen=True, slots=True)
+class DoctorSettings:
+    """The environment of the function that tries WeCom and FastGPT from inside the deployment."""
+
+    corp_id: str
+    agent_id: int
+    region: str
+    wecom_api_base: str
+    wecom_secret_arn: str
+    fastgpt_base_url: str
+    fastgpt_app_id: str
+    fastgpt_lite_app_id: str
+    fastgpt_secret_arn: str
+    agents: tuple[str, ...]
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings; raises `SettingsError`."""
+        reader = Reader(environ)
+        settings = cls(
+            corp_id=_corp_id(reader),
+            agent_id=_agent_id(reader),
+            region=reader.text("AWS_REGION"),
+            wecom_api_base=reader.url("WECOM_API_BASE"),
+            wecom_secret_arn=reader.text("WECOM_SECRET_ARN"),
+            fastgpt_base_url=_fastgpt_base_url(reader),
+            fastgpt_app_id=_fastgpt_app_id(reader),
+            fastgpt_lite_app_id=_optional(reader, "FASTGPT_LITE_APP_ID", _fastgpt_app_id),
+            fastgpt_secret_arn=reader.text("FASTGPT_SECRET_ARN"),
+            agents=_agents(reader),
+        )
+        reader.done()
+        return settings
+
+
 _WECOM_LOCAL: Mapping[str, Callable[[Reader], object]] = {
     "WECOM_CORP_ID": _corp_id,
     "WECOM_AGENT_ID": _agent_id,

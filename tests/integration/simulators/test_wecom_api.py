@@ -482,3 +482,28 @@ class TestFaults:
     )
     def test_a_fault_that_makes_no_sense_is_refused(self, platform: Platform, fault: Any):
         assert platform.refused("POST", "/faults", fault).status_code == 400
+
+
+class TestAgent:
+    def test_the_application_is_told_who_sees_it(self, platform: Platform):
+        answer = platform.get("agent/get", access_token=platform.token(), agentid=str(AGENT_ID))
+
+        assert (answer["errcode"], answer["agentid"], answer["close"]) == (0, AGENT_ID, 0)
+        assert answer["allow_partys"] == {"partyid": [1]}
+        assert {each["userid"] for each in answer["allow_userinfos"]["user"]} == {"lin.mei", "wang.qi"}
+
+    def test_where_not_everybody_sees_it_the_visible_members_do(self, platform: Platform):
+        changed = {"agent_for_everybody": False, "agent_closed": True}
+        assert platform.client.post(f"{platform.base}/wecom/_control/config", json=changed).is_success
+        hidden = {"userid": "wang.qi", "visible": False}
+        assert platform.client.post(f"{platform.base}/wecom/_control/members", json=hidden).is_success
+
+        answer = platform.get("agent/get", access_token=platform.token(), agentid=str(AGENT_ID))
+
+        assert answer["close"] == 1
+        assert answer["allow_partys"] == {"partyid": []}
+        assert answer["allow_userinfos"] == {"user": [{"userid": "lin.mei"}]}
+
+    @pytest.mark.parametrize(("agentid", "errcode"), [("1000009", 301002), ("", 40056), ("app", 40056)])
+    def test_another_applications_id_is_refused(self, platform: Platform, agentid: str, errcode: int):
+        assert platform.get("agent/get", access_token=platform.token(), agentid=agentid)["errcode"] == errcode

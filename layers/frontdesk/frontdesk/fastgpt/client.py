@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NOT_RECORDED = "NO_RECORD_HISTORIES"
 """The chat id under which FastGPT answers without keeping a record (packages/service/core/chat/utils/prepare.ts)."""
 
+_PROBE_LIMIT_BYTES = 4 * 1024 * 1024  # an app's whole configuration comes with the reply
 _log = logging.getLogger(__name__)
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
@@ -103,7 +104,7 @@ class FastGptClient:
             self._line().get(f"{self._base}/core/chat/init", query, left_s=within_s) as exchange,
             _noted(exchange) as note,
         ):
-            _check(exchange)
+            _check(exchange, _PROBE_LIMIT_BYTES)
             note.outcome = "ok"
 
     def feedback(self, chat_id: str, attempt_id: str, *, good: bool, deadline: float) -> None:
@@ -238,9 +239,9 @@ class _Reading:
             self._on_first_words()
 
 
-def _check(exchange: Exchange) -> None:
+def _check(exchange: Exchange, limit_bytes: int = envelope.LIMIT_BYTES) -> None:
     envelope.check(
-        exchange.body(envelope.LIMIT_BYTES),
+        exchange.body(limit_bytes),
         http_status=exchange.status,
         retry_after_s=_seconds(exchange.header("Retry-After")),
     )
