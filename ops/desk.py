@@ -106,7 +106,7 @@ def on_this_machine(folder: Path) -> Deployment:
             told["stack"],
             told["resources"],
             aws.client,
-            callback_url=told["callback_url"],
+            callback_url=told.get("callback_url", ""),
             ca_bundle=str(aws.ca_bundle or ""),
             simulators_url=told.get("console_url", ""),
         )
