@@ -1,0 +1,64 @@
+"""What the local run says of itself, in the files that it writes for its own simulators."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ops.template import load_template
+from simulators.traffic.verdict import Phrases
+from simulators.wecom.settings import WecomSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+_SENTENCES = ("WelcomeText", "InterimText", "FallbackText", "UnsupportedText")
+
+
+class NoLocalRunError(Exception):
+    """No local run is up in the folder, or its vendors are real ones; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRun:
+    """A local run: where its simulators are controlled, and its processes by name (``name: session leader's pid``)."""
+
+    settings: WecomSettings = field(repr=False)
+    wecom: str
+    fastgpt: str
+    processes: Mapping[str, int]
+
+
+def find(folder: Path) -> LocalRun:
+    """Return the local run of ``folder``. Raises `NoLocalRunError`."""
+    described = _read(folder / "simulators.json")
+    if not described.get("wecom") or not described.get("fastgpt"):
+        raise NoLocalRunError("the local run has a real vendor: its customers would be real people's")
+    base = f"http://127.0.0.1:{described['port']}"
+    processes = {name: int(each["pid"]) for name, each in _read(folder / "processes.json").items()}
+    settings = WecomSettings(**described["wecom"], callback_url=described["callback_url"])
+    return LocalRun(settings, f"{base}/wecom", f"{base}/fastgpt", processes)
+
+
+def phrases(environment: Mapping[str, str]) -> Phrases:
+    """Return the sentences of this project's bot: those of ``environment``, or the template's own."""
+    parameters = load_template(_TEMPLATE)["Parameters"]
+    welcome, interim, apology, media = (
+        environment.get(_setting(name), parameters[name]["Default"]) for name in _SENTENCES
+    )
+    return Phrases(frozenset({welcome, interim}), frozenset({apology}), frozenset({media}))
+
+
+def _setting(parameter: str) -> str:
+    return f"{parameter.removesuffix('Text').upper()}_TEXT"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError) as exc:
+        raise NoLocalRunError("no local run is up: start one with `make run ARGS=--detach`, or name a URL") from exc
+    return found
