@@ -43,7 +43,7 @@ class Bot:
     wecom: str
     vice: str = ""
     seen: list[str] = field(default_factory=list)
-    held: list[tuple[str, str]] = field(default_factory=list)
+    held: str = ""
     refused: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=LIMIT_S))
@@ -76,15 +76,14 @@ class Bot:
     def answer(self, number: int, who: str, words: str) -> None:
         if self.vice == "loses" and number == 5:
             return
-        if self.vice == "reverses" and not self.held:
-            self.held.append((who, words))
+        if self.vice == "reverses" and number == 1:
+            self.held = words
             return
         self.say(who, words)
         if self.vice == "repeats" and number == 5:
             self.say(who, f"{words}!")
-        if self.vice == "reverses" and self.held[0][0] == who:
-            self.say(*self.held[0])
-            self.held[0] = ("", "")
+        if self.held and number == 6:
+            self.say(who, self.held)
 
     def say(self, who: str, words: str) -> None:
         base = f"{self.wecom}/cgi-bin"
