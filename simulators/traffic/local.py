@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+# What all sentences have in common by which this project's bot calls a person.
+_PERSON = frozenset({"转接人工", "同事"})
 _SENTENCES = ("WelcomeText", "InterimText", "FallbackText", "UnsupportedText")
 
 
@@ -49,7 +51,7 @@ def phrases(environment: Mapping[str, str]) -> Phrases:
     welcome, interim, apology, media = (
         environment.get(_setting(name), parameters[name]["Default"]) for name in _SENTENCES
     )
-    return Phrases(frozenset({welcome, interim}), frozenset({apology}), frozenset({media}))
+    return Phrases(frozenset({welcome, interim}), frozenset({apology}), frozenset({media}), _PERSON)
 
 
 def _setting(parameter: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from simulators.traffic.plan import MARK, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from simulators.traffic.sending import Sent
 
@@ -26,13 +26,15 @@ class Fate(StrEnum):
     """What became of a message.
 
     `ANSWERED`: an answer with its mark, or for media the sentence about media, was shown. `APOLOGISED`: an apology was
-    shown after it. `TOLD`: something else was, such as that a colleague goes on. `LOST`: it was acknowledged, and
-    nothing came. `REFUSED`: it was never acknowledged, so WeCom would have given up. `EVENT`: nothing is owed.
+    shown after it. `TOLD`: something else was, such as that a colleague goes on. `PERSON`: that had been said before,
+    so it is the colleague's to answer. `LOST`: it was acknowledged, and nothing came. `REFUSED`: it was never
+    acknowledged, so WeCom would have given up. `EVENT`: nothing is owed.
     """
 
     ANSWERED = "answered"
     APOLOGISED = "apologised"
     TOLD = "told something else"
+    PERSON = "with a person"
     LOST = "lost"
     REFUSED = "never acknowledged"
     EVENT = "event, nothing owed"
@@ -40,11 +42,15 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """The bot's own sentences. ``passing`` ones answer nothing: "one moment, please", a welcome."""
+    """The bot's own sentences. ``passing`` ones answer nothing: "one moment, please", a welcome.
+
+    ``person`` are parts of those that say that a colleague goes on.
+    """
 
     passing: frozenset[str] = frozenset()
     apology: frozenset[str] = frozenset()
     media: frozenset[str] = frozenset()
+    person: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +137,28 @@ class _Chat:
             return Fate.ANSWERED, answers[0]
         if not sent.acknowledged:
             return Fate.REFUSED, None
-        unmarked = [
+        for fate, entry in self._unmarked(sent):
+            return fate, entry
+        return (Fate.PERSON if self._is_with_a_person(sent) else Fate.LOST), None
+
+    def _unmarked(self, sent: Sent) -> Iterator[tuple[Fate, Shown]]:
+        """Yield what was said after the message and is no marked answer, with what it means; what means most first."""
+        said = [
             entry
             for entry in self._shown
             if entry.at_ms >= sent.due_ms and not entry.marks and entry.text not in self._phrases.passing
         ]
+        about_media = [entry for entry in said if entry.text in self._phrases.media]
+        others = [entry for entry in said if entry.text not in self._phrases.media]
         if sent.act.kind is Kind.MEDIA:
-            said = [entry for entry in unmarked if not self._phrases.media or entry.text in self._phrases.media]
-            if said:
-                return Fate.ANSWERED, said[0]
-        unmarked = [entry for entry in unmarked if entry.text not in self._phrases.media]
-        apologies = [entry for entry in unmarked if entry.text in self._phrases.apology]
-        if apologies:
-            return Fate.APOLOGISED, apologies[0]
-        return (Fate.TOLD, unmarked[0]) if unmarked else (Fate.LOST, None)
+            yield from ((Fate.ANSWERED, entry) for entry in (about_media if self._phrases.media else others))
+        yield from ((Fate.APOLOGISED, entry) for entry in others if entry.text in self._phrases.apology)
+        yield from ((Fate.TOLD, entry) for entry in others)
+
+    def _is_with_a_person(self, sent: Sent) -> bool:
+        """Tell whether the last that was said before the message is that a colleague goes on."""
+        before = [entry.text for entry in self._shown if entry.at_ms < sent.due_ms]
+        return bool(before) and any(part in before[-1] for part in self._phrases.person)
 
     def _consoles(self, entry: Shown, sent: Sent) -> bool:
         return entry.at_ms >= sent.due_ms and entry.text in self._phrases.passing

@@ -9,7 +9,7 @@ from simulators.traffic.verdict import Fate, Phrases, Shown, Verdict, judge
 WHO = "traffic00001"
 ONE, TWO, THREE = "问AAAAAAA", "问BBBBBBB", "问CCCCCCC"
 APOLOGY, INTERIM, MEDIA = "抱歉，请稍后再试。", "请稍等片刻…", "只能阅读文字。"
-PHRASES = Phrases(frozenset({INTERIM}), frozenset({APOLOGY}), frozenset({MEDIA}))
+PHRASES = Phrases(frozenset({INTERIM}), frozenset({APOLOGY}), frozenset({MEDIA}), frozenset({"转接人工"}))
 
 
 def text(mark: str, at_s: float, *, acknowledged_s: float | None = 0.1) -> Sent:
@@ -78,6 +78,17 @@ def test_an_apology_is_no_answer_and_no_loss() -> None:
 
 def test_another_sentence_is_told_apart() -> None:
     assert counted(judge([text(ONE, 1)], read((9, "您的问题已经登记")), PHRASES)) == {Fate.TOLD: 1}
+
+
+def test_what_is_written_to_a_colleague_is_not_the_bots_to_answer() -> None:
+    verdict = judge([text(ONE, 1), text(TWO, 9)], read((5, "正在为您转接人工客服，请稍候。")), PHRASES)
+    assert counted(verdict) == {Fate.TOLD: 1, Fate.PERSON: 1}
+    assert not verdict.broken
+
+
+def test_after_the_bot_has_spoken_again_silence_is_a_loss() -> None:
+    shown = read((5, "正在为您转接人工客服，请稍候。"), (7, f"{TWO} 十点"))
+    assert judge([text(ONE, 1), text(TWO, 6), text(THREE, 9)], shown, PHRASES).lost == [THREE]
 
 
 def test_what_was_never_acknowledged_is_not_lost_but_counted() -> None:
