@@ -89,7 +89,7 @@ class SampleApp:
 
     def run_lite(self, inquiry: Inquiry) -> list[Step]:
         """Return the steps of the light app: it sums up what has several lines, and answers a single one."""
-        inquiry = _with_its_background(inquiry)
+        inquiry = without_background(inquiry)
         lines = [line for line in inquiry.question.splitlines() if line.strip()]
         if len(lines) > 1:
             return [NodeEnds(nodes.start_node()), *chatted(inquiry, summed_up(lines))]

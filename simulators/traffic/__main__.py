@@ -79,8 +79,8 @@ async def _run(options: Options) -> Outcome:
         if options.serve:
             await stack.enter_async_context(_wecom(options))
         wecom = await stack.enter_async_context(WecomControl(options.wecom)) if options.wecom else None
-        fastgpt = await stack.enter_async_context(Control(options.fastgpt)) if options.fastgpt else None
-        return await _traffic(options, wecom, fastgpt)
+        fastgpts = [await stack.enter_async_context(Control(url)) for url in options.fastgpts]
+        return await _traffic(options, wecom, fastgpts)
 
 
 @contextlib.asynccontextmanager
@@ -90,19 +90,19 @@ async def _wecom(options: Options) -> AsyncIterator[None]:
         yield
 
 
-async def _traffic(options: Options, wecom: WecomControl | None, fastgpt: Control | None) -> Outcome:
+async def _traffic(options: Options, wecom: WecomControl | None, fastgpts: Sequence[Control]) -> Outcome:
     acts = drawn(options.mix, options.seed, options.run)
     doors: dict[Channel, Door] = {Channel.APP: AppDoor(options.settings, Random(options.seed))}
     if wecom:
         doors[Channel.KF] = KfDoor(wecom)
         await wecom.introduce(sorted({act.customer for act in acts if act.channel is Channel.APP}))
-    if fastgpt:
+    for fastgpt in fastgpts:
         await fastgpt.post("/answers", [{**_ANSWER, **answer} for answer in _ANSWERS])
     memory = Memory()
     watching = asyncio.create_task(memory.watch(options.processes))
     troubling = None
-    if options.troubled and wecom and fastgpt:
-        vendors = {"wecom": wecom, "fastgpt": fastgpt}
+    if options.troubled and wecom:
+        vendors = {"wecom": wecom, "fastgpt": fastgpts[0]}
         troubling = asyncio.create_task(trouble.make(options.mix.seconds, vendors, options.processes, options.seed))
     try:
         sent = await send_all(acts, doors)
@@ -112,7 +112,7 @@ async def _traffic(options: Options, wecom: WecomControl | None, fastgpt: Contro
         watching.cancel()
         if troubling:
             troubling.cancel()
-        if fastgpt:
+        for fastgpt in fastgpts:
             await fastgpt.delete("/answers")
     return Outcome(options.mix, options.seed, sent, verdict, memory, troubles, drained_s)
 

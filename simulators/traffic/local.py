@@ -26,11 +26,14 @@ class NoLocalRunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LocalRun:
-    """A local run: where its simulators are controlled, and its processes by name (``name: session leader's pid``)."""
+    """A local run: where its simulators are controlled, and its processes by name (``name: session leader's pid``).
+
+    The first of ``fastgpts`` is the one that is asked first; the others stand by.
+    """
 
     settings: WecomSettings = field(repr=False)
     wecom: str
-    fastgpt: str
+    fastgpts: tuple[str, ...]
     processes: Mapping[str, int]
 
 
@@ -42,7 +45,8 @@ def find(folder: Path) -> LocalRun:
     base = f"http://127.0.0.1:{described['port']}"
     processes = {name: int(each["pid"]) for name, each in _read(folder / "processes.json").items()}
     settings = WecomSettings(**described["wecom"], callback_url=described["callback_url"])
-    return LocalRun(settings, f"{base}/wecom", f"{base}/fastgpt", processes)
+    standby = (f"{base}/fastgpt-standby",) if described.get("fastgpt_standby") else ()
+    return LocalRun(settings, f"{base}/wecom", (f"{base}/fastgpt", *standby), processes)
 
 
 def phrases(environment: Mapping[str, str]) -> Phrases:

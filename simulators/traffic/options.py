@@ -31,7 +31,7 @@ class OptionsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One run of traffic. ``wecom`` and ``fastgpt`` are where the simulated vendors are, empty where there is none.
+    """One run of traffic. ``wecom`` and ``fastgpts`` are where the simulated vendors are, empty where there is none.
 
     ``serve`` is the port on which the simulated WeCom is served from here; 0 for nowhere.
     """
@@ -41,7 +41,7 @@ class Options:
     seed: int
     run: str
     wecom: str
-    fastgpt: str
+    fastgpts: tuple[str, ...]
     serve: int
     host: str
     phrases: Phrases
@@ -64,7 +64,9 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
     parser.add_argument("--serve", type=int, default=0, metavar="PORT", help="be the bot's WeCom, on this port")
     parser.add_argument("--host", default="127.0.0.1", help="where to serve it (default 127.0.0.1)")
     parser.add_argument("--wecom", default="", metavar="URL", help="a simulated WeCom that runs already")
-    parser.add_argument("--fastgpt", default="", metavar="URL", help="the bot's simulated FastGPT")
+    parser.add_argument(
+        "--fastgpt", action="append", default=[], metavar="URL", help="the bot's simulated FastGPT; again for a standby"
+    )
     parser.add_argument("--rate", type=_positive, default=5.0, help="messages a second (default 5)")
     parser.add_argument("--seconds", type=_positive, default=60.0, help="how long (default 60)")
     parser.add_argument("--customers", type=int, default=200, help="(default 200)")
@@ -83,17 +85,18 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
     if given.callback_url:
         settings = _settings(environment, given.callback_url)
         wecom = f"http://{given.host}:{given.serve}" if given.serve else given.wecom.rstrip("/")
-        fastgpt, phrases, processes = given.fastgpt.rstrip("/"), Phrases(), dict[str, int]()
+        fastgpts = tuple(url.rstrip("/") for url in given.fastgpt)
+        phrases, processes = Phrases(), dict[str, int]()
     else:
         found = local.find(given.local)
-        settings, wecom, fastgpt, processes = found.settings, found.wecom, found.fastgpt, dict(found.processes)
+        settings, wecom, fastgpts, processes = found.settings, found.wecom, found.fastgpts, dict(found.processes)
         phrases = local.phrases(environment)
         if given.serve or given.wecom or given.fastgpt:
             raise OptionsError("the local run has vendors of its own: leave out --serve, --wecom and --fastgpt")
     kf = given.kf if given.kf is not None else (0.2 if wecom else 0.0)
     if kf and not wecom:
         raise OptionsError("--kf: customers of 微信客服 can only write at a simulated WeCom: --serve or --wecom")
-    if given.troubled and not fastgpt:
+    if given.troubled and not (wecom and fastgpts):
         raise OptionsError("--troubled: both vendors have to be simulated ones")
     if given.customers < 1 or given.burst < 0:
         raise OptionsError("--customers and --burst: nobody would write")
@@ -113,7 +116,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
         seed=given.seed,
         run=run,
         wecom=wecom,
-        fastgpt=fastgpt,
+        fastgpts=fastgpts,
         serve=given.serve,
         host=given.host,
         phrases=phrases,
