@@ -32,8 +32,10 @@ class Measured:
       but for some 60 ms (`make bench ARGS=answer`); an assumption, and the one to replace by one's own `ModelTime`.
     - ``callback_s``: seconds of the callback, warm (`make bench ARGS=acknowledge`).
     - ``segments``: messages to the customer for one of theirs: answers of two messages and interim notices counted in.
-    - ``reads``, ``writes``: DynamoDB's units for one question (`make bench ARGS=answer` names the calls; an item of
-      the ledger or the session is one to two KB, a transaction costs twice).
+    - ``reads``, ``writes``: DynamoDB's units for one question: the calls are those that `make bench ARGS=answer` names,
+      the sizes of the items those of the local run; the page has the sum. A transaction costs twice.
+    - ``index_writes``: those of them in the index that is written most, `idle` of the sessions.
+    - ``circuit_reads_s``: how often a responder reads the shared state of FastGPT's endpoint, in a second.
     - ``log_bytes``: what all functions and the API log for it at LOG_LEVEL INFO (counted on the local run).
     - ``secrets``: secrets that a responder reads while it starts.
     - ``peak``: how much busier the busiest seconds are than the minute.
@@ -43,8 +45,10 @@ class Measured:
     answer_s: float = 6.0
     callback_s: float = 0.02
     segments: float = 1.3
-    reads: float = 6.0
+    reads: float = 8.0
     writes: float = 30.0
+    index_writes: float = 4.0
+    circuit_reads_s: float = 0.2
     log_bytes: int = 3_300
     secrets: int = 3
     peak: float = 3.0
@@ -77,6 +81,7 @@ class Quotas:
     dynamodb_new_writes_s: int = 4_000
     dynamodb_table_s: int = 40_000
     dynamodb_partition_writes_s: int = 1_000
+    dynamodb_partition_reads_s: int = 3_000
     secret_reads_s: int = 10_000
     fastgpt_questions_min: int = 5_000
     kf_calls_min: int = 10_000
@@ -210,10 +215,17 @@ def rows(measured: Measured, deployed: Deployed, quotas: Quotas) -> tuple[Row, .
         ),
         Row(
             "DynamoDB, units written a second, hottest index part",
-            lambda rate: a_second(rate) * m.writes / 3 / deployed.index_shards,
+            lambda rate: a_second(rate) * m.index_writes / deployed.index_shards,
             quotas.dynamodb_partition_writes_s,
             "a partition",
             "`SHARDS` of the index in the code; DynamoDB also splits what stays hot",
+        ),
+        Row(
+            "DynamoDB, reads a second of one endpoint's circuit",
+            lambda rate: talking(rate) / _BATCH * m.circuit_reads_s,
+            quotas.dynamodb_partition_reads_s,
+            "a partition",
+            "nothing",
         ),
         Row(
             "secrets read a second, when all responders start at once",

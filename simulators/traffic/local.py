@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TEMPLATE = Path(__file__).parents[2] / "template.yaml"
-# What all sentences have in common by which this project's bot calls a person.
-_PERSON = frozenset({"转接人工", "同事"})
+# Of the sentences by which this project's bot calls a person.
+_PERSON = frozenset({"转接人工", "同事继续"})
 _SENTENCES = ("WelcomeText", "InterimText", "FallbackText", "UnsupportedText")
 
 

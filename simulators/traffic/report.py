@@ -39,9 +39,13 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Tell whether nothing was lost, doubled or out of order, and everything acknowledged in the end."""
-        refused = any(not each.acknowledged for each in self.sent)
-        return bool(self.sent) and not refused and not (self.verdict and self.verdict.broken)
+        """Tell whether nothing was lost, doubled or out of order, and the bot has taken everything in the end.
+
+        It has taken what it never acknowledged in time and answered nevertheless.
+        """
+        if self.verdict:
+            return bool(self.sent) and not self.verdict.broken and not self.verdict.fates[Fate.REFUSED]
+        return bool(self.sent) and all(each.acknowledged for each in self.sent)
 
 
 def table(outcome: Outcome) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from simulators.traffic.sending import Sent
 
 _MARK = re.compile(MARK)
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 
 
 class Fate(StrEnum):
@@ -55,10 +56,17 @@ class Phrases:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One message of the bot that a customer could read; ``at_ms`` is epoch milliseconds."""
+    """One message of the bot that a customer could read; ``at_ms`` is epoch milliseconds.
+
+    ``text`` is without the invisible characters by which a bot may tell equal messages apart, which WeCom would
+    suppress as repetitions (developer docs, path 90236).
+    """
 
     at_ms: float
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", self.text.rstrip(_INVISIBLE))
 
     @property
     def marks(self) -> list[str]:

@@ -66,6 +66,10 @@ def test_one_moment_please_is_the_first_that_is_heard_of_an_answer() -> None:
     assert (verdict.first_ms, verdict.answer_ms) == ([(1, 6000)], [(1, 10_000)])
 
 
+def test_an_invisible_character_makes_no_other_sentence_of_it() -> None:
+    assert judge([text(ONE, 1)], read((7, f"{INTERIM}\u200b\u200b")), PHRASES).lost == [ONE]
+
+
 def test_what_was_said_before_the_message_answers_nothing() -> None:
     assert judge([text(ONE, 5)], read((4, APOLOGY)), PHRASES).lost == [ONE]
 
