@@ -29,6 +29,7 @@ from simulators.traffic.plan import MARK, Channel, drawn
 from simulators.traffic.processes import Memory
 from simulators.traffic.report import Outcome
 from simulators.traffic.sending import send_all
+from simulators.traffic.usage import used
 from simulators.traffic.verdict import judge
 from simulators.wecom.app import WecomSimulator, serve
 from simulators.wecom.settings import SettingsError
@@ -98,7 +99,7 @@ async def _traffic(options: Options, wecom: WecomControl | None, fastgpts: Seque
         await wecom.introduce(sorted({act.customer for act in acts if act.channel is Channel.APP}))
     for fastgpt in fastgpts:
         await fastgpt.post("/answers", [{**_ANSWER, **answer} for answer in _ANSWERS])
-    memory = Memory()
+    memory, since_ms = Memory(), int(time.time() * 1000)
     watching = asyncio.create_task(memory.watch(options.processes))
     troubling = None
     if options.troubled and wecom:
@@ -114,7 +115,8 @@ async def _traffic(options: Options, wecom: WecomControl | None, fastgpts: Seque
             troubling.cancel()
         for fastgpt in fastgpts:
             await fastgpt.delete("/answers")
-    return Outcome(options.mix, options.seed, sent, verdict, memory, troubles, drained_s)
+    usage = await asyncio.to_thread(used, options.aws, since_ms) if options.aws else {}
+    return Outcome(options.mix, options.seed, sent, verdict, memory, usage, troubles, drained_s)
 
 
 async def _judged(

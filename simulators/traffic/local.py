@@ -28,13 +28,14 @@ class NoLocalRunError(Exception):
 class LocalRun:
     """A local run: where its simulators are controlled, and its processes by name (``name: session leader's pid``).
 
-    The first of ``fastgpts`` is the one that is asked first; the others stand by.
+    The first of ``fastgpts`` is the one that is asked first; the others stand by. ``aws`` is where its AWS answers.
     """
 
     settings: WecomSettings = field(repr=False)
     wecom: str
     fastgpts: tuple[str, ...]
     processes: Mapping[str, int]
+    aws: Mapping[str, Any]
 
 
 def find(folder: Path) -> LocalRun:
@@ -46,7 +47,7 @@ def find(folder: Path) -> LocalRun:
     processes = {name: int(each["pid"]) for name, each in _read(folder / "processes.json").items()}
     settings = WecomSettings(**described["wecom"], callback_url=described["callback_url"])
     standby = (f"{base}/fastgpt-standby",) if described.get("fastgpt_standby") else ()
-    return LocalRun(settings, f"{base}/wecom", (f"{base}/fastgpt", *standby), processes)
+    return LocalRun(settings, f"{base}/wecom", (f"{base}/fastgpt", *standby), processes, described["aws"])
 
 
 def phrases(environment: Mapping[str, str]) -> Phrases:

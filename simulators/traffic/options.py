@@ -6,7 +6,7 @@ import argparse
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulators.traffic import local
 from simulators.traffic.plan import Mix
@@ -46,6 +46,7 @@ class Options:
     host: str
     phrases: Phrases
     processes: Mapping[str, int]
+    aws: Mapping[str, Any]
     troubled: bool
     drain_s: float
     json: Path | None
@@ -86,11 +87,11 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
         settings = _settings(environment, given.callback_url)
         wecom = f"http://{given.host}:{given.serve}" if given.serve else given.wecom.rstrip("/")
         fastgpts = tuple(url.rstrip("/") for url in given.fastgpt)
-        phrases, processes = Phrases(), dict[str, int]()
+        phrases, processes, aws = Phrases(), dict[str, int](), dict[str, Any]()
     else:
         found = local.find(given.local)
         settings, wecom, fastgpts, processes = found.settings, found.wecom, found.fastgpts, dict(found.processes)
-        phrases = local.phrases(environment)
+        phrases, aws = local.phrases(environment), dict(found.aws)
         if given.serve or given.wecom or given.fastgpt:
             raise OptionsError("the local run has vendors of its own: leave out --serve, --wecom and --fastgpt")
     kf = given.kf if given.kf is not None else (0.2 if wecom else 0.0)
@@ -121,6 +122,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
         host=given.host,
         phrases=phrases,
         processes=processes,
+        aws=aws,
         troubled=given.troubled,
         drain_s=given.drain,
         json=given.json,

@@ -11,12 +11,13 @@ from simulators.traffic.plan import Copy
 from simulators.traffic.verdict import Fate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from simulators.traffic.plan import Mix
     from simulators.traffic.processes import Memory
     from simulators.traffic.sending import Sent
     from simulators.traffic.trouble import Happened
+    from simulators.traffic.usage import Usage
     from simulators.traffic.verdict import Verdict
 
 _MINUTE_S = 60
@@ -33,6 +34,7 @@ class Outcome:
     sent: Sequence[Sent]
     verdict: Verdict | None
     memory: Memory
+    usage: Mapping[str, Usage] = field(default_factory=dict)
     troubles: Sequence[Happened] = ()
     drained_s: float = 0.0
     machine: dict[str, Any] = field(default_factory=dict)
@@ -70,6 +72,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "troubles": [asdict(each) for each in outcome.troubles],
         "memory": outcome.memory.points,
         "largest_process_mb": outcome.memory.largest,
+        "usage": {name: asdict(usage) for name, usage in outcome.usage.items()},
         "acknowledge_ms": _acknowledgements(outcome.sent),
         "first_response_ms": verdict.first_ms if verdict else None,
         "answer_ms": verdict.answer_ms if verdict else None,
@@ -96,7 +99,18 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
         rows.append(("waited for the last, s", f"{outcome.drained_s:.0f}"))
     rows += [(f"memory of {name}, MB", _memory(points)) for name, points in outcome.memory.points.items()]
     rows += [(f"  largest, {name}", f"{size:.0f} MB") for name, size in sorted(outcome.memory.largest.items())]
-    return rows
+    return [*rows, *_usage_rows(outcome)]
+
+
+def _usage_rows(outcome: Outcome) -> list[tuple[str, str]]:
+    """Return what each function used; the log of the API has no invocations of its own."""
+    return [
+        (
+            f"used by {name}",
+            f"{usage.invocations} invocations, {usage.gb_seconds:.1f} GB-s, {usage.log_bytes / 1e6:.2f} MB of logs",
+        )
+        for name, usage in outcome.usage.items()
+    ]
 
 
 def _verdict_rows(verdict: Verdict | None) -> list[tuple[str, str]]:
