@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from simulators.traffic import local
 from simulators.traffic.plan import Mix
 from simulators.traffic.verdict import Phrases
-from simulators.wecom.settings import WecomSettings
+from simulators.wecom.settings import WecomSettings, settings_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,7 +84,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
     given = parser.parse_args(arguments)
     run = secrets.token_hex(3)
     if given.callback_url:
-        settings = _settings(environment, given.callback_url)
+        settings = settings_from(environment, given.callback_url)
         wecom = f"http://{given.host}:{given.serve}" if given.serve else given.wecom.rstrip("/")
         fastgpts = tuple(url.rstrip("/") for url in given.fastgpt)
         phrases, processes, aws = Phrases(), dict[str, int](), dict[str, Any]()
@@ -126,17 +126,6 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
         troubled=given.troubled,
         drain_s=given.drain,
         json=given.json,
-    )
-
-
-def _settings(environment: Mapping[str, str], callback_url: str) -> WecomSettings:
-    agent_id = environment.get("WECOM_AGENT_ID", "")
-    names = ("corp_id", "secret", "token", "encoding_aes_key", "kf_secret", "kf_token", "kf_encoding_aes_key")
-    texts = {name: environment.get(f"WECOM_{name.upper()}", "") for name in names}
-    return WecomSettings(
-        **texts,
-        agent_id=int(agent_id) if agent_id.isascii() and agent_id.isdecimal() else 0,
-        callback_url=callback_url,
     )
 
 
