@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+import httpx
+
 from simulators.traffic.plan import AGAIN_AFTER_S, Copy, Kind
 from simulators.traffic.sending import Try
 from simulators.wecom.callback import CallbackWriter
@@ -81,5 +83,11 @@ class KfDoor:
         message: dict[str, object] = {"content": act.what} if act.kind is Kind.TEXT else {"msgtype": act.what}
         if act.copy is not Copy.NONE:
             message["copies"] = 2
-        for attempt in await self._control.writes(act.customer, message):
+        try:
+            attempts = await self._control.writes(act.customer, message)
+        except httpx.HTTPError:
+            # The simulated WeCom itself is too busy: the message may be there, but nobody has acknowledged it.
+            note(Try(None, time.time() * 1000))
+            return
+        for attempt in attempts:
             note(Try(attempt["status"], attempt["at_ms"] + attempt["milliseconds"]))

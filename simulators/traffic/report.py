@@ -142,7 +142,7 @@ def _series(outcome: Outcome) -> list[str]:
     memory = _by_minute(outcome.memory.points.get("functions", ()))
     troubles: dict[int, list[str]] = defaultdict(list)
     for each in outcome.troubles:
-        troubles[int(each.at_s // _MINUTE_S)].append(each.name if each.done else f"{each.name}: nothing to end")
+        troubles[int(each.at_s // _MINUTE_S)].append(each.name if each.done else f"{each.name}: not done")
     lines: list[tuple[str, ...]] = [_HEADINGS]
     for minute in range(max(sent, default=-1) + 1):
         taken, shown = Spread.of(acknowledged[minute]), Spread.of(first[minute])

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
+import httpx
+
 from simulators.traffic.processes import end_one
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ TROUBLES = (
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """A trouble that was made, ``at_s`` seconds after the start; ``done`` is false when there was nothing to end."""
+    """A trouble that was made, ``at_s`` seconds after the start; not ``done`` when there was nothing to end or tell."""
 
     at_s: float
     name: str
@@ -85,10 +87,17 @@ async def make(
     happened = []
     for at_s, trouble in spread(seconds):
         await asyncio.sleep(max(0.0, started + at_s - time.monotonic()))
-        done = True
         if trouble.kills:
             done = await asyncio.to_thread(end_one, processes.get("aws", 0), trouble.kills, rng)
         else:
-            await vendors[trouble.vendor].post(trouble.path, trouble.told)
+            done = await _is_told(vendors[trouble.vendor], trouble)
         happened.append(Happened(round(time.monotonic() - started, 1), trouble.name, done))
     return happened
+
+
+async def _is_told(vendor: Control, trouble: Trouble) -> bool:
+    try:
+        await vendor.post(trouble.path, trouble.told)
+    except httpx.HTTPError:
+        return False
+    return True
