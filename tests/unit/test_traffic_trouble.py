@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -53,6 +54,6 @@ def test_a_vendor_that_cannot_be_told_is_noted_and_the_others_go_on(ended: list[
 
 def test_in_half_an_hour_there_is_about_one_a_minute() -> None:
     made = spread(1800)
-    gaps = [later[0] - earlier[0] for earlier, later in zip(made, made[1:], strict=False)]
+    gaps = [later[0] - earlier[0] for earlier, later in pairwise(made)]
     assert 20 <= len(made) <= 26
     assert all(50 < gap < 80 for gap in gaps)
