@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _ROUNDS = 5
 _HAS_ITS_OWN_FIGURE = "CallbackFunction"
 _NOTE = (
-    "from process start to the answer, nothing to do; baseline: bare boto3 clients of the same AWS services, in the same "
-    "layers; a function of 512 MB has about a third of a processor after its initialisation"
+    "from process start to the answer, nothing to do, a whole processor; baseline: bare boto3 clients of the same AWS "
+    "services, in the same layers"
 )
 _IMPORTED = "import boto3"
 _ANSWERING = "def lambda_handler(event, context): return {}"
@@ -62,7 +62,7 @@ def _first_invokes(lab: Lab, name: str, properties: Mapping[str, Any], known: Ma
         "boto3": Function(_bare(lab.folder / "functions" / f"boto3-{name}", services), lab.layers, environ),
     }
     starts: dict[str, list[_Start]] = {side: [] for side in functions}
-    event = {"Records": []} if _is_fed_by_records(properties) else {}
+    event: dict[str, Any] = {"Records": []} if _is_fed_by_records(properties) else {}
 
     def first_invoke(side: str) -> float:
         with lab.runtime(functions[side], f"starts-{name}-{side}") as runtime:
