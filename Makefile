@@ -17,7 +17,7 @@ LOCAL_AWS := .venv-aws/installed
 export PYTHON_RUNTIME ARCHITECTURE
 export PYTHONPATH := layers/frontdesk
 
-.PHONY: help setup run stop test lint format bench chaos drill build deploy conformance ops doctor validate lock browser clean
+.PHONY: help setup run stop test lint format bench chaos drill load soak build deploy conformance ops doctor validate lock browser clean
 
 help: ## tell what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|' | sed 's/^/  make /'
@@ -50,6 +50,14 @@ chaos: $(DEVELOPMENT) ## lose, repeat, delay and kill, and count what became of 
 
 drill: setup ## kill the primary model under load on a local run, and count; ARGS=cut, hang or 503
 	@$(BIN)/python -m ops.local.drill $(ARGS)
+
+load: $(DEVELOPMENT) ## let many customers write to the local run, or to the bot at URL=…; ARGS=--help tells more
+	@$(BIN)/python -m simulators.traffic $(if $(URL),--callback-url "$(URL)") $(ARGS)
+
+soak: setup ## half an hour of that while everything fails in turn, on a local run of its own; ARGS=… as for `make load`
+	@HANDOFF_TRIGGERS=asked $(BIN)/python -m ops.local up --detach
+	@$(BIN)/python -m simulators.traffic --rate 2 --seconds 1800 --burst 10 --burst-every 60 --troubled \
+		--drain 900 --json .local/soak.json $(ARGS); status=$$?; $(BIN)/python -m ops.local down; exit $$status
 
 build: setup ## build the deployment for PYTHON_RUNTIME and ARCHITECTURE
 	$(BIN)/python -m ops.deployment build

@@ -47,6 +47,7 @@ class Function:
     folder: Path
     layers: tuple[Path, ...]
     environ: Mapping[str, str]
+    handler: str = "handler.lambda_handler"
     timeout_s: int = 120
     memory_mb: int = 1024
 
@@ -104,7 +105,7 @@ class LambdaRuntime:
         """Start RIE; the function itself starts at the first invoke."""
         command = [str(emulator()), "--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"]
         command += ["--runtime-api-address", f"127.0.0.1:{free_port()}"]
-        command += [str(self._runtime.python), "-m", "awslambdaric", "handler.lambda_handler"]
+        command += [str(self._runtime.python), "-m", "awslambdaric", self._function.handler]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,

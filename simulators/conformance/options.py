@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from simulators.conformance.catalogue import CHECKS
 from simulators.conformance.stage import Limits, Script
-from simulators.wecom.settings import WecomSettings
+from simulators.wecom.settings import WecomSettings, settings_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
     if not given.callback_url:
         raise OptionsError("the bot's callback address is missing: make conformance URL=…, or --callback-url")
     return Options(
-        settings=_settings(environment, given.callback_url),
+        settings=settings_from(environment, given.callback_url),
         host=given.host,
         port=given.port,
         open_kfid=given.open_kfid,
@@ -89,17 +89,6 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
         limits=Limits(answer_s=given.answer_within, settle_s=given.settle, sweep_s=given.sweep_within),
         only=frozenset(given.only),
         json=given.json,
-    )
-
-
-def _settings(environment: Mapping[str, str], callback_url: str) -> WecomSettings:
-    agent_id = environment.get("WECOM_AGENT_ID", "")
-    names = ("corp_id", "secret", "token", "encoding_aes_key", "kf_secret", "kf_token", "kf_encoding_aes_key")
-    texts = {name: environment.get(f"WECOM_{name.upper()}", "") for name in names}
-    return WecomSettings(
-        **texts,
-        agent_id=int(agent_id) if agent_id.isascii() and agent_id.isdecimal() else 0,
-        callback_url=callback_url,
     )
 
 

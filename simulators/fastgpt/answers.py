@@ -1,5 +1,6 @@
 """Answers scripted over /_control/answers, in place of what the sample app would say."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -18,7 +19,7 @@ from simulators.fastgpt.steps import (
     Words,
     spoken,
 )
-from simulators.fastgpt.workflow import Inquiry
+from simulators.fastgpt.workflow import Inquiry, without_background
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Answer:
     text: str = ""
     chunks: tuple[str, ...] = ()
     """The text in pieces, each streamed as it is; in place of `text`."""
+    echo: str = ""
+    """A pattern: what it finds in the question is said first, so that whoever asked knows their answer again."""
     fixed: bool = False
     """Said by a fixed-reply node (`fastAnswer`) rather than by the model."""
     reasoning: str = ""
@@ -67,12 +70,12 @@ class Answer:
 
     def steps(self, inquiry: Inquiry) -> list[Step]:
         """Return the steps of a run that gives this answer."""
-        text = self.words
+        text = self._text(inquiry)
         channel: Channel = "fixed" if self.fixed else "answer"
         steps: list[Step] = [NodeStarts("指定回复" if self.fixed else "AI 对话")]
         steps += spoken(self.reasoning, "reasoning")
         steps += [ToolRuns(_tool(tool)) for tool in self.tools]
-        if self.chunks:
+        if self.chunks and text == self.words:
             steps += [Words(chunk, channel) for chunk in self.chunks]
         else:
             steps += spoken(text, channel)
@@ -87,6 +90,11 @@ class Answer:
         """Return it as /_control/answers shows it, defaults left out."""
         shown = {each.name: getattr(self, each.name) for each in fields(self)}
         return {each.name: shown[each.name] for each in fields(self) if shown[each.name] != each.default}
+
+    def _text(self, inquiry: Inquiry) -> str:
+        """Return the whole text as it is said to this question."""
+        found = re.findall(self.echo, without_background(inquiry).question) if self.echo else []
+        return f"{' '.join(dict.fromkeys(found))} {self.words}" if found else self.words
 
     def _results(self, inquiry: Inquiry) -> list[dict[str, Any]]:
         if self.nodes is not None:
@@ -110,10 +118,10 @@ class Answer:
 
     def _said(self, inquiry: Inquiry) -> dict[str, Any]:
         if self.fixed:
-            return nodes.fixed_reply_node(self.words)
+            return nodes.fixed_reply_node(self._text(inquiry))
         failure = {"error": {"message": self.error}, "errorText": self.error} if self.error else {}
         thought = {"reasoningText": self.reasoning} if self.reasoning else {}
-        return nodes.chat_node(inquiry.question, inquiry.context, self.words, **failure, **thought)
+        return nodes.chat_node(inquiry.question, inquiry.context, self._text(inquiry), **failure, **thought)
 
 
 def read_answer(raw: Any) -> Answer:
@@ -133,12 +141,20 @@ def read_answer(raw: Any) -> Answer:
             if not isinstance(given[name], list):
                 raise ValueError(f"{name} must be a list")
             given[name] = tuple(given[name])
+    _require_pattern(given.get("echo", ""))
     if given.get("app", "main") not in APPS:
         raise ValueError(f"app must be one of {', '.join(APPS)}")
     score = given.get("score")
     if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1):
         raise ValueError("score must be a number from 0 to 1")
     return Answer(**given)
+
+
+def _require_pattern(echo: Any) -> None:
+    try:
+        re.compile(echo)
+    except (re.error, TypeError) as exc:
+        raise ValueError("echo must be a regular expression") from exc
 
 
 class AnswerBook:

@@ -29,10 +29,11 @@ split_bytes):
   slow         -                                                                  (only the delays)
   garbage      after_chunks (0), body
 
-An answer says any of: match, app, times, text, chunks, fixed, reasoning, tools, variables (that the workflow sets),
-intent (the class that a question classifier chose), score (of what a dataset search found, 0 for nothing), nodes (in
-place of the usual ones), interactive (an object, or the name of a sample: userSelect, userInput, agentAsk,
-paymentPause), error, delay_ms, between_ms. Without score and variables nothing tells how sure the app is.
+An answer says any of: match, app, times, text, chunks, echo (a pattern: what it finds in the question is said first),
+fixed, reasoning, tools, variables (that the workflow sets), intent (the class that a question classifier chose), score
+(of what a dataset search found, 0 for nothing), nodes (in place of the usual ones), interactive (an object, or the name
+of a sample: userSelect, userInput, agentAsk, paymentPause), error, delay_ms, between_ms. Without score and variables
+nothing tells how sure the app is.
 
 Faults and answers meet the main app alone unless `app` is lite, canary or any, because an order to sum a conversation
 up holds the conversation's words.

@@ -68,7 +68,7 @@ class SampleApp:
         """Return the steps of the run that answers the inquiry."""
         if inquiry.pending is not None:
             return self._resume(inquiry, inquiry.pending)
-        inquiry = _with_its_background(inquiry)
+        inquiry = without_background(inquiry)
         question = inquiry.question
         for words, kind in _PAUSES.items():
             if words in question:
@@ -89,7 +89,7 @@ class SampleApp:
 
     def run_lite(self, inquiry: Inquiry) -> list[Step]:
         """Return the steps of the light app: it sums up what has several lines, and answers a single one."""
-        inquiry = _with_its_background(inquiry)
+        inquiry = without_background(inquiry)
         lines = [line for line in inquiry.question.splitlines() if line.strip()]
         if len(lines) > 1:
             return [NodeEnds(nodes.start_node()), *chatted(inquiry, summed_up(lines))]
@@ -180,7 +180,7 @@ def chatted(inquiry: Inquiry, answer: str, **fields: Any) -> list[Step]:
     return [NodeStarts("AI 对话"), *spoken(answer), NodeEnds(result)]
 
 
-def _with_its_background(inquiry: Inquiry) -> Inquiry:
+def without_background(inquiry: Inquiry) -> Inquiry:
     """Return the inquiry with what stands in brackets of their own before the question as something said before."""
     found = _BACKGROUND.match(inquiry.question)
     if found is None:

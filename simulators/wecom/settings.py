@@ -110,6 +110,18 @@ class WecomSettings:
         }
 
 
+def settings_from(environment: Mapping[str, str], callback_url: str) -> WecomSettings:
+    """Return what the names `WECOM_…` of ``environment`` say of the enterprise. Raises `SettingsError`."""
+    agent_id = environment.get("WECOM_AGENT_ID", "")
+    names = ("corp_id", "secret", "token", "encoding_aes_key", "kf_secret", "kf_token", "kf_encoding_aes_key")
+    texts = {name: environment.get(f"WECOM_{name.upper()}", "") for name in names}
+    return WecomSettings(
+        **texts,
+        agent_id=int(agent_id) if agent_id.isascii() and agent_id.isdecimal() else 0,
+        callback_url=callback_url,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """How the platform treats callbacks and sends. Every field can be changed at run time.

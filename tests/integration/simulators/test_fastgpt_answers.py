@@ -348,3 +348,15 @@ def test_a_scripted_answer_that_makes_no_sense_is_refused(server: Caller, wish: 
     response = server.http.post("/_control/answers", json=wish)
     assert response.status_code == 400
     assert response.json()["error"]
+
+
+def test_a_scripted_answer_says_first_what_its_pattern_finds_in_the_question(server: Caller) -> None:
+    server.control("answers", {"text": "好的。", "echo": "单[A-Z]+"})
+    assert server.words("单AB 到哪了\n单CD 呢，还有单AB") == "单AB 单CD 好的。"
+    assert server.words("什么都没有") == "好的。"
+
+
+def test_a_pattern_that_is_none_is_refused(server: Caller) -> None:
+    answer = server.http.post("/_control/answers", json={"text": "好的。", "echo": "("})
+    assert answer.status_code == 400
+    assert "echo" in answer.json()["error"]
