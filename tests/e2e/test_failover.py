@@ -72,5 +72,5 @@ def test_an_approved_answer_is_given_when_no_fastgpt_answers(
 
     wecom.says("rosa", "你们公司地址在哪里")
 
-    # By a later attempt, where the responder had read the file less than half a minute before it was put.
-    wait_for("the approved answer is read", lambda: "杭州市西湖区某某路一号。" in wecom.read("rosa"))
+    # By a later attempt, where the responder had looked for the file less than half a minute before it was put.
+    wait_for("the approved answer is read", lambda: "杭州市西湖区某某路一号。" in wecom.read("rosa"), seconds=150)

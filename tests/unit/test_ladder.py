@@ -385,6 +385,24 @@ def test_an_endpoint_known_open_takes_no_time_from_the_one_above_it():
     assert house["primary"].given_s == [BUDGET_S - 2 * SHARE_S, BUDGET_S - SHARE_S]
 
 
+def test_a_trial_that_the_caller_broke_off_is_anybodys_again():
+    house = House("primary", "standby")
+    house["primary"].error = UNAVAILABLE
+    for _ in range(THRESHOLD):
+        house.ask()
+    house["primary"].error = None
+    house.clock.advance(FIRST_PAUSE_S)
+    house.ask()  # the probe
+
+    def breaks() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        house.ladder.ask(question(), deadline=house.clock.monotonic() + BUDGET_S, on_first_words=breaks)
+
+    assert rung_of(house.ask().attempt_id) == "primary"
+
+
 # -- the canary ------------------------------------------------------------------------------------------------------
 
 

@@ -158,16 +158,21 @@ class Breaker:
 
     def failed(self, leave: Pass, error: FrontdeskError, circuiting: Circuiting) -> None:
         """Note that the endpoint failed, and open the circuit where that is to be."""
-        if leave.trial:
-            told = circuiting is not Circuiting.IGNORED
-            now = self._clock()
-            self._save(machine.opened(leave.trial, error.code, now) if told else machine.given_back(leave.trial))
+        if circuiting is Circuiting.IGNORED:
+            self.give_back(leave)
+        elif leave.trial:
+            self._save(machine.opened(leave.trial, error.code, self._clock()))
         elif circuiting is Circuiting.COUNTED:
             self._count()
             if machine.must_open(self._circuit):
                 self._open(error.code)
         elif circuiting is Circuiting.OPENS and not self._circuit.openings:
             self._open(error.code)
+
+    def give_back(self, leave: Pass) -> None:
+        """Note that the question told nothing of the endpoint: another one may try it."""
+        if leave.trial:
+            self._save(machine.given_back(leave.trial))
 
     def _count(self) -> None:
         with self._lock:

@@ -126,7 +126,7 @@ class Ladder:
         climb = _Climb(question, deadline, _once(on_first_words), self._clock())
         order = self._order(question)
         for endpoint in order:
-            if climb.is_barred(endpoint):
+            if climb.is_barred(endpoint) or (climb.failures and self._left_s(climb) < LEAST_S):
                 continue
             leave = endpoint.breaker.admit()
             if leave is None:
@@ -139,7 +139,7 @@ class Ladder:
             return approved
         if not climb.failures:  # nobody was asked
             for endpoint in order:
-                leave = endpoint.breaker.insist()
+                leave = None if climb.is_barred(endpoint) else endpoint.breaker.insist()
                 if leave and (answer := self._try(climb, endpoint, leave, order)):
                     return answer
         raise climb.end()
@@ -152,6 +152,9 @@ class Ladder:
             if endpoint.rung == rung and kept_as:
                 endpoint.client.feedback(chat_id, kept_as, good=good, deadline=deadline)
 
+    def _left_s(self, climb: _Climb) -> float:
+        return climb.deadline - self._clock()
+
     # -- the rungs ---------------------------------------------------------------------------------------------
 
     def _order(self, question: Question) -> Sequence[Endpoint]:
@@ -163,9 +166,7 @@ class Ladder:
 
     def _try(self, climb: _Climb, endpoint: Endpoint, leave: Pass, order: Sequence[Endpoint]) -> ModelAnswer | None:
         """Return the endpoint's answer, or nothing when another one is to be asked; raises what nobody can help."""
-        left_s = climb.deadline - self._clock()
-        if climb.failures and left_s < LEAST_S:
-            return None
+        left_s = self._left_s(climb)
         below = sum(climb.may_ask(each) for each in order[order.index(endpoint) + 1 :])
         asked, afresh = climb.question_for(endpoint)
         runner = Runner(endpoint, leave, asked, afresh, max(left_s - SHARE_S * below, left_s / (below + 1)))
@@ -177,6 +178,9 @@ class Ladder:
         except FrontdeskError as error:
             self._failed(climb, runner, error)
             return None
+        except BaseException:  # the caller's own: it tells nothing of the endpoint
+            endpoint.breaker.give_back(leave)
+            raise
         return self._answered(climb, runner, answer)
 
     def _race(
@@ -212,7 +216,7 @@ class Ladder:
         finally:
             for runner in running:
                 runner.watch.cut()
-                runner.endpoint.breaker.failed(runner.leave, DeadlineError(), Circuiting.IGNORED)
+                runner.endpoint.breaker.give_back(runner.leave)
         return None
 
     def _rival(self, climb: _Climb, first: Runner, order: Sequence[Endpoint]) -> Runner | None:
