@@ -27,11 +27,14 @@ def main(arguments: list[str]) -> int:
     """Hold the drills that ``arguments`` name, all kinds without any; return the worst of their exit statuses."""
     parser = argparse.ArgumentParser(prog="python -m ops.local.drill", description=__doc__)
     parser.add_argument("how", nargs="*", metavar="how", help=f"{', '.join(HOW)}; all when none is named")
-    chosen = parser.parse_args(arguments).how or list(HOW)
+    parser.add_argument("--hedge", default="", metavar="SECONDS", help="deploy with FASTGPT_HEDGE_AFTER_SECONDS")
+    given = parser.parse_args(arguments)
+    chosen = given.how or list(HOW)
     if unknown := sorted(set(chosen) - set(HOW)):
         parser.error(f"unknown: {', '.join(unknown)}")
     folder = ROOT / ".local" / "drill"
-    options = LocalOptions(frontdesk_port=_free_port(), aws_port=_free_port(), folder=folder)
+    settings = {"FASTGPT_HEDGE_AFTER_SECONDS": given.hedge} if given.hedge else {}
+    options = LocalOptions(frontdesk_port=_free_port(), aws_port=_free_port(), folder=folder, settings=settings)
     worst = 0
     try:
         with LocalStack(options, say=lambda line: click.echo(line, err=True)):
