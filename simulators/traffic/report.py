@@ -6,8 +6,10 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ops.costs import Bill, Prices
 from simulators.traffic.figures import Spread, slope
 from simulators.traffic.plan import Copy
+from simulators.traffic.usage import billed
 from simulators.traffic.verdict import Fate
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from simulators.traffic.verdict import Verdict
 
 _MINUTE_S = 60
+_PRICES_OF = "us-east-1"
 _WECOMS_LIMIT_MS = 5000
 _HEADINGS = ("minute", "sent", "ack p50", "ack p99", "first p50", "first p95", "first max", "functions MB", "trouble")
 
@@ -103,13 +106,21 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
 
 
 def _usage_rows(outcome: Outcome) -> list[tuple[str, str]]:
-    """Return what each function used; the log of the API has no invocations of its own."""
+    """Return what each function used, and what that is at list prices; the API's log has no invocations of its own."""
+    if not outcome.usage:
+        return []
+    prices = Prices.read(_PRICES_OF)
+    cost = Bill.of(billed(outcome.usage, sum(each.requests for each in outcome.sent)), prices).total
+    told = "functions, API and logs; tables and queues: make bench ARGS=cost"
     return [
-        (
-            f"used by {name}",
-            f"{usage.invocations} invocations, {usage.gb_seconds:.1f} GB-s, {usage.log_bytes / 1e6:.2f} MB of logs",
-        )
-        for name, usage in outcome.usage.items()
+        (f"list price of 1,000 messages, {prices.currency}", f"{cost / len(outcome.sent) * 1000:.3f} ({told})"),
+        *(
+            (
+                f"used by {name}",
+                f"{usage.invocations} invocations, {usage.gb_seconds:.1f} GB-s, {usage.log_bytes / 1e6:.2f} MB of logs",
+            )
+            for name, usage in outcome.usage.items()
+        ),
     ]
 
 

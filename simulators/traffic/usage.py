@@ -42,6 +42,16 @@ class Usage:
         return cls(invocations, gb_seconds, log_bytes)
 
 
+def billed(usage: Mapping[str, Usage], requests: int) -> dict[str, float]:
+    """Return what was used by the units of `ops/prices.yaml`; ``requests`` are those of the API."""
+    return {
+        "lambda_requests": sum(each.invocations for each in usage.values()),
+        "lambda_arm64_gb_s": sum(each.gb_seconds for each in usage.values()),
+        "logs_gb": sum(each.log_bytes for each in usage.values()) / 1e9,
+        "http_api_requests": requests,
+    }
+
+
 def used(aws: Mapping[str, Any], since_ms: int) -> dict[str, Usage]:
     """Return what each function of the local run used since then (epoch ms), by name; nothing when it cannot be read.
 

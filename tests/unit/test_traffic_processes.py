@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ops.costs import Bill, Prices
 from simulators.traffic.processes import Memory, end_one
-from simulators.traffic.usage import Usage
+from simulators.traffic.usage import Usage, billed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,3 +97,17 @@ def test_invocations_and_time_by_memory_are_read_from_the_report_lines() -> None
     assert usage.invocations == 2
     assert usage.gb_seconds == pytest.approx(1.5 / 2 + 0.251)
     assert usage.log_bytes == sum(map(len, lines))
+
+
+def test_what_was_used_has_a_price_by_the_price_tables_units() -> None:
+    usage = {"Responder": Usage(10, 5.0, 1_000_000), "HttpApi": Usage(0, 0.0, 500_000)}
+    units = billed(usage, requests=12)
+    assert units == {
+        "lambda_requests": 10,
+        "lambda_arm64_gb_s": 5.0,
+        "logs_gb": pytest.approx(0.0015),
+        "http_api_requests": 12,
+    }
+    bill = Bill.of(units, Prices.read("us-east-1"))
+    assert bill.missing == ()
+    assert bill.total > 0
