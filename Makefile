@@ -87,6 +87,7 @@ lock: $(DEVELOPMENT) ## take the newest versions; ARGS='--upgrade-package name' 
 	$(UV_COMPILE) $(or $(ARGS),--upgrade) --group dev -o requirements/dev.txt \
 		--constraint layers/dependencies/requirements.txt
 	$(UV_COMPILE) $(or $(ARGS),--upgrade) --group local -o requirements/local.txt
+	$(UV_COMPILE) $(or $(ARGS),--upgrade) --group scan -o requirements/scan.txt
 
 browser: ## install Chromium where there is none, for the tests of the page
 	@command -v chromium chromium-browser google-chrome >/dev/null && exit 0; \
