@@ -100,7 +100,6 @@ class WecomHttp:
             session = self._threads.session = requests.Session()
         return session
 
-
     def _status_failure(self, path: str, status: int) -> FrontdeskError | None:
         if status == 200:
             return None
