@@ -99,7 +99,7 @@ class TestFixedEgress:
             for name, each in functions.items()
             if "WECOM_API_BASE" in each["Properties"]["Environment"]["Variables"]
         }
-        assert joined == calling == {"CollectorFunction", "ResponderFunction", "TicketsFunction"}
+        assert joined == calling == {"CollectorFunction", "ResponderFunction", "TicketsFunction", "DoctorFunction"}
         for name in joined:
             assert functions[name]["Properties"]["VpcConfig"] == {
                 "SubnetIds": [{"Ref": "PrivateSubnetA"}, {"Ref": "PrivateSubnetB"}],

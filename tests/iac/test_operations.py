@@ -99,6 +99,7 @@ class TestSettings:
         [
             ("FASTGPT_BASE_URL", "http://fastgpt.example/api", "https://fastgpt.example/api"),
             ("FASTGPT_BASE_URL", "https://fastgpt.example:3000/api", "https://fastgpt.example:443/api"),
+            ("FASTGPT_STANDBY_BASE_URL", "http://fastgpt.example/api", "https://fastgpt.example/api"),
             ("EGRESS_PROXY_URL", "http://desk:word@proxy.example:3128", "https://desk:word@proxy.example"),
             ("TICKET_WEBHOOK_URL", "https://tickets.example:8443/new", "https://tickets.example/new"),
             ("WECOM_API_BASE", "https://relay.example:8443/path", "https://relay.example/path"),
@@ -108,7 +109,8 @@ class TestSettings:
         self, setting: str, shut: str, through: str
     ) -> None:
         invented = dict(choose_vendors({}, "http://127.0.0.1:8080").settings)
-        secure = {"WECOM_API_BASE": "https://wecom.example", "FASTGPT_BASE_URL": "https://fastgpt.example/api"}
+        fastgpt = dict.fromkeys(("FASTGPT_BASE_URL", "FASTGPT_STANDBY_BASE_URL"), "https://fastgpt.example/api")
+        secure = {"WECOM_API_BASE": "https://wecom.example", **fastgpt}
         settings = {**invented, **secure, "FIXED_EGRESS": "true"}
         assert parameters_from({**settings, setting: through}, TEMPLATE)["FixedEgress"] == "true"
         with pytest.raises(DeploymentError, match=setting) as caught:

@@ -749,7 +749,7 @@ def doctor(*, ask: bool) -> list[Checkup]:
         read_secret(vault, settings.fastgpt_secret_arn, "FastGPT"),
     )
     wecom = wecom_checkup.WecomCheckup(
-        WecomHttp(settings.wecom_api_base),
+        WecomHttp(settings.wecom_api_base, proxy_url=secrets.egress_proxy_url),
         corp_id=settings.corp_id,
         agent_id=settings.agent_id,
         secret=secrets.wecom_secret,
