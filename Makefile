@@ -13,11 +13,13 @@ BIN := .venv/bin
 AWS_BIN := .venv-aws/bin
 DEVELOPMENT := .venv/installed
 LOCAL_AWS := .venv-aws/installed
+SCAN_BIN := .venv-scan/bin
+SCANNERS := .venv-scan/installed
 # For the deployment only: make deploy PYTHON_RUNTIME=python3.12 ARCHITECTURE=x86_64
 export PYTHON_RUNTIME ARCHITECTURE
 export PYTHONPATH := layers/frontdesk
 
-.PHONY: help setup run stop test lint format bench chaos drill load soak build deploy conformance ops doctor validate lock browser clean
+.PHONY: help setup run stop test lint scan sbom format bench chaos drill load soak build deploy conformance ops doctor validate lock browser clean
 
 help: ## tell what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|' | sed 's/^/  make /'
@@ -30,13 +32,21 @@ run: setup ## run everything on this machine; ARGS=--detach returns when it is r
 stop: $(DEVELOPMENT) ## end what `make run` started
 	@$(BIN)/python -m ops.local down
 
-test: lint setup browser ## lint, then every suite, ending with the deployed local stack; ARGS=… goes to pytest
+test: lint setup $(SCANNERS) browser ## lint and scan, then every suite, ending with the deployed local stack; ARGS=… goes to pytest
+	@$(BIN)/python -m ops.scan
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 lint: $(DEVELOPMENT) ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+scan: $(DEVELOPMENT) $(SCANNERS) ## look for known flaws in template, code and packages, and for secrets; ARGS=… names scanners
+	@$(BIN)/python -m ops.scan $(ARGS)
+
+sbom: setup $(SCANNERS) ## write the bill of materials of the layer, sbom.cdx.json, for PYTHON_RUNTIME and ARCHITECTURE
+	@folder=$$($(BIN)/python -m ops.deployment build | sed -n 's/^Built: //p') && [ -n "$$folder" ] \
+		&& $(SCAN_BIN)/python -m ops.sbom "$$folder/DependenciesLayer/python" sbom.cdx.json
 
 format: $(DEVELOPMENT) ## put style right
 	$(BIN)/ruff check --fix
@@ -87,6 +97,7 @@ lock: $(DEVELOPMENT) ## take the newest versions; ARGS='--upgrade-package name' 
 	$(UV_COMPILE) $(or $(ARGS),--upgrade) --group dev -o requirements/dev.txt \
 		--constraint layers/dependencies/requirements.txt
 	$(UV_COMPILE) $(or $(ARGS),--upgrade) --group local -o requirements/local.txt
+	$(UV_COMPILE) $(or $(ARGS),--upgrade) --group scan -o requirements/scan.txt
 
 browser: ## install Chromium where there is none, for the tests of the page
 	@command -v chromium chromium-browser google-chrome >/dev/null && exit 0; \
@@ -107,6 +118,9 @@ $(DEVELOPMENT): requirements/dev.txt
 
 $(LOCAL_AWS): requirements/local.txt
 	$(call INSTALL,.venv-aws,$<)
+
+$(SCANNERS): requirements/scan.txt
+	$(call INSTALL,.venv-scan,$<)
 
 define INSTALL
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11, 3.12 or 3.13 is needed on the PATH, or as PYTHON=…" >&2; exit 1; }

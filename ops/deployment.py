@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from frontdesk.conversation.hours import Hours
 from frontdesk.errors import SettingsError
@@ -36,6 +37,9 @@ LOCAL_PYTHON = ROOT / ".venv-aws" / "bin" / "python"
 _BUILD_LIMIT_S = 600
 _DEPLOY_LIMIT_S = 3600
 _BUILDS_KEPT = 3
+_HTTPS_PORT = 443
+# What the functions in the network of the fixed egress call, beside AWS.
+_LEADS_OUT = ("WecomApiBase", "EgressProxyUrl", "FastgptBaseUrl", "FastgptStandbyBaseUrl", "TicketWebhookUrl")
 # The parameter that could not have its setting's name, because WecomSecret is the resource, and its twin.
 _ODD_NAMES = {"WECOM_SECRET": "WecomSecretValue", "WECOM_KF_SECRET": "WecomKfSecretValue"}
 
@@ -99,8 +103,9 @@ def setting_name(parameter: str) -> str:
 def parameters_from(settings: Mapping[str, str], template: Path) -> dict[str, str]:
     """Return a value for each parameter of ``template`` that has one: a setting, or else its default.
 
-    Raises `DeploymentError` naming every setting that is missing, or saying what is wrong with the business hours: no
-    pattern of the template can, and functions that are given such ones do not start.
+    Raises `DeploymentError` naming every setting that is missing, or saying what is wrong where no pattern of the
+    template can: with the business hours, which keep functions from starting, and with addresses that the fixed egress
+    does not let through.
     """
     chosen = {}
     missing = []
@@ -120,7 +125,20 @@ def parameters_from(settings: Mapping[str, str], template: Path) -> dict[str, st
         Hours.read(chosen.get("BusinessHours", ""))
     except SettingsError as exc:
         raise DeploymentError(str(exc)) from None
+    if chosen.get("FixedEgress") == "true":
+        shut = [setting_name(name) for name in _LEADS_OUT if chosen.get(name) and _port(chosen[name]) != _HTTPS_PORT]
+        if shut:
+            raise DeploymentError(f"FIXED_EGRESS lets HTTPS at port 443 out and nothing else: {', '.join(shut)}")
     return chosen
+
+
+def _port(url: str) -> int | None:
+    """Return the port that ``url`` leads to; None for one that is out of bounds."""
+    parts = urlsplit(url)
+    try:
+        return parts.port or (_HTTPS_PORT if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
 
 
 @contextmanager

@@ -34,5 +34,5 @@ def load_template(path: Path) -> dict[str, Any]:
     """Return the template in ``path``; raises `yaml.YAMLError` when it is none."""
     with path.open(encoding="utf-8") as file:
         # The loader is a safe one: it adds constructors of plain dictionaries only.
-        template: dict[str, Any] = yaml.load(file, Loader=_Loader)  # noqa: S506
+        template: dict[str, Any] = yaml.load(file, Loader=_Loader)  # nosec B506  # noqa: S506
     return template

@@ -141,6 +141,10 @@ class LocalStack:
             **self.vendors.settings,
             "PYTHON_RUNTIME": target.runtime,
             "ARCHITECTURE": target.architecture,
+            # There is no network of AWS here, and no name to be given.
+            "FIXED_EGRESS": "false",
+            "DOMAIN_NAME": "",
+            "CERTIFICATE_ARN": "",
         }
         parameters = parameters_from(settings, ROOT / "template.yaml")
         return {**parameters, "BuildId": build_id(ROOT, parameters)}

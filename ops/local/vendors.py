@@ -74,6 +74,7 @@ def choose_vendors(given: Mapping[str, str], simulators_url: str) -> Vendors:
     if wecom_is_simulated:
         settings.update(_invented_wecom())
         settings.setdefault("HANDOFF_AGENTS", _SIMULATED_AGENTS)
+        settings["EGRESS_PROXY_URL"] = ""  # it leads away from this machine
     settings.setdefault("WECOM_API_BASE", f"{simulators_url}/wecom" if wecom_is_simulated else WECOM_API_BASE)
     if fastgpt_is_simulated:
         settings.update(

@@ -74,7 +74,7 @@ class Courier:
             transport=self._transport,
             verify=self._tls,
             trust_env=False,
-            timeout=None,  # noqa: S113 - the limit below covers the request as a whole, httpx's only its parts
+            timeout=None,  # nosec B113  # noqa: S113 - the limit below covers the request as a whole, httpx's only its parts
             headers={"user-agent": _USER_AGENT, "connection": "close"},
         )
         started = time.perf_counter()

@@ -34,6 +34,7 @@ SECRETS = {
     "WecomKfSecretValue",
     "WecomKfToken",
     "WecomKfEncodingAesKey",
+    "EgressProxyUrl",
     "FastgptApiKey",
     "FastgptLiteApiKey",
     "FastgptStandbyApiKey",

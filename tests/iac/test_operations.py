@@ -94,6 +94,30 @@ class TestSettings:
         hours = "Mon-Fri 09:00-18:00; Sat 10:00-16:00"
         assert parameters_from({**settings, "BUSINESS_HOURS": hours}, TEMPLATE)["BusinessHours"] == hours
 
+    @pytest.mark.parametrize(
+        ("setting", "shut", "through"),
+        [
+            ("FASTGPT_BASE_URL", "http://fastgpt.example/api", "https://fastgpt.example/api"),
+            ("FASTGPT_BASE_URL", "https://fastgpt.example:3000/api", "https://fastgpt.example:443/api"),
+            ("FASTGPT_STANDBY_BASE_URL", "http://fastgpt.example/api", "https://fastgpt.example/api"),
+            ("EGRESS_PROXY_URL", "http://desk:word@proxy.example:3128", "https://desk:word@proxy.example"),
+            ("TICKET_WEBHOOK_URL", "https://tickets.example:8443/new", "https://tickets.example/new"),
+            ("WECOM_API_BASE", "https://relay.example:8443/path", "https://relay.example/path"),
+        ],
+    )
+    def test_an_address_that_the_fixed_egress_does_not_let_through_is_refused_before_anything_is_deployed(
+        self, setting: str, shut: str, through: str
+    ) -> None:
+        invented = dict(choose_vendors({}, "http://127.0.0.1:8080").settings)
+        fastgpt = dict.fromkeys(("FASTGPT_BASE_URL", "FASTGPT_STANDBY_BASE_URL"), "https://fastgpt.example/api")
+        secure = {"WECOM_API_BASE": "https://wecom.example", **fastgpt}
+        settings = {**invented, **secure, "FIXED_EGRESS": "true"}
+        assert parameters_from({**settings, setting: through}, TEMPLATE)["FixedEgress"] == "true"
+        with pytest.raises(DeploymentError, match=setting) as caught:
+            parameters_from({**settings, setting: shut}, TEMPLATE)
+        assert "example" not in str(caught.value)
+        assert parameters_from({**settings, setting: shut, "FIXED_EGRESS": "false"}, TEMPLATE)
+
     def test_parameters_travel_in_a_file_only_the_owner_can_read(self) -> None:
         with parameter_file({"WelcomeText": '您好 "朋友"'}) as address:
             file = Path(address.removeprefix("file://"))
@@ -110,6 +134,10 @@ class TestVendors:
         assert first.settings["WECOM_API_BASE"] == "http://127.0.0.1:8080/wecom"
         assert first.settings["FASTGPT_BASE_URL"] == "http://127.0.0.1:8080/fastgpt/api"
         assert parameters_from(first.settings, ROOT / "template.yaml")["WecomSecretValue"]
+
+    def test_the_simulated_wecom_is_not_called_through_a_proxy(self) -> None:
+        given = {"EGRESS_PROXY_URL": "http://proxy.example:3128"}
+        assert choose_vendors(given, "http://127.0.0.1:8080").settings["EGRESS_PROXY_URL"] == ""
 
     def test_a_real_vendor_is_not_simulated_and_the_other_still_is(self) -> None:
         real = {

@@ -113,6 +113,7 @@ KF_ENCODING_AES_KEY = "Yb7TqLw2ZkR9vXc4NmH8sJd1Ga3Uf5EoPi6Kt0WxQzM"
 FASTGPT_KEY = "fastgpt-MarkedKeyR8w1yUs3MjQ0uZc5Og7It9Ke2Hb4Vx6F"
 FASTGPT_LITE_KEY = "fastgpt-MarkedLiteN5d8Ks2Ym7Wp1Bq4Xc9Lv6Jr3Tg0Hz"
 TICKET_SECRET = "marked-webhook-secret-6b1e9d4f8a2c7053e6d1b9f4"
+PROXY_PASSWORD = "pxMarkedPassword-4Lr8Wd2Qn6Ty1Bk9"
 CONVERSATION_KEY = "marked-conversation-key-4f9d2c7b1e8a6053d9f2"
 KEYRING = {"k1": "9c3e5b7a1d2f4068b6a4c2e0f1d3b597", "k2": "4d8f1a6c3b5e7092e4c6a8f0b2d41739"}
 AWS_SECRET_KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # the one that every test has
@@ -154,6 +155,7 @@ SECRETS = (
     Mark("FastGPT key", Sort.SECRET, FASTGPT_KEY),
     Mark("FastGPT key of the light app", Sort.SECRET, FASTGPT_LITE_KEY),
     Mark("ticket secret", Sort.SECRET, TICKET_SECRET),
+    Mark("proxy password", Sort.SECRET, PROXY_PASSWORD),
     Mark("conversation key", Sort.SECRET, CONVERSATION_KEY),
     Mark("SM2 key", Sort.SECRET, SM2_KEY),
     Mark("AWS secret key", Sort.SECRET, AWS_SECRET_KEY),

@@ -11,18 +11,13 @@ from pathlib import Path
 import pytest
 
 from ops.deployment import LOCAL_PYTHON, ROOT, Target, build
+from ops.template import load_template
 
-HANDLERS = {
-    "CallbackFunction": "handler",
-    "CollectorFunction": "handler",
-    "ResponderFunction": "handler",
-    "TicketsFunction": "handler",
-    "SweepFunction": "sweep",
-    "ArchiverFunction": "handler",
-    "ArchiverStreamFunction": "stream",
-    "AuditorFunction": "handler",
-    "ReviewerFunction": "review",
-    "DoctorFunction": "handler",
+# Module and entry of every function that the template has.
+HANDLERS: dict[str, tuple[str, str]] = {
+    name: tuple(each["Properties"]["Handler"].split("."))
+    for name, each in load_template(ROOT / "template.yaml")["Resources"].items()
+    if each["Type"] == "AWS::Serverless::Function"
 }
 LAYERS = ("DependenciesLayer", "FrontdeskLayer")
 # Lambda's limit for a function and its layers, unzipped.
@@ -30,12 +25,15 @@ UNZIPPED_LIMIT_BYTES = 250 * 1024 * 1024
 MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}  # e_machine of an ELF file
 UNCHECKED_HASH = 0b01  # a .pyc that is never compared with its source: PEP 552
 PROGRAM = """
-import importlib, sys
+import importlib, sys, sysconfig
 sys.path[:0] = sys.argv[1:4]
 sys.dont_write_bytecode = True
-assert callable(importlib.import_module(sys.argv[4]).lambda_handler), "no such entry"
+assert callable(getattr(importlib.import_module(sys.argv[4]), sys.argv[5])), "no such entry"
+own = (*sys.argv[1:4], sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 for name, module in sorted(sys.modules.items()):
-    print(name, getattr(module, "__file__", None) or "", sep="\\t")
+    file = getattr(module, "__file__", None) or ""
+    foreign = file and ("site-packages" in file or not file.startswith(own))
+    print(name, file, "foreign" if foreign else "", sep="\\t")
 """
 
 
@@ -53,11 +51,18 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def test_every_function_folder_is_built_for_a_function_of_the_template(artefacts: Path) -> None:
+    built = {path.name for path in artefacts.iterdir() if path.is_dir()}
+    assert built == {*HANDLERS, *LAYERS}
+    modules = {f"{module}.py" for module, _ in HANDLERS.values()}
+    assert {path.name for path in (ROOT / "functions").glob("*/*.py")} == modules
+
+
 @pytest.mark.parametrize("function", HANDLERS)
 def test_a_handler_needs_only_its_folder_and_the_layers(artefacts: Path, target: Target, function: str) -> None:
     paths = [str(artefacts / function), *(str(artefacts / layer / "python") for layer in LAYERS)]
     done = subprocess.run(
-        [target.python, "-I", "-S", "-c", PROGRAM, *paths, HANDLERS[function]],
+        [target.python, "-I", "-S", "-c", PROGRAM, *paths, *HANDLERS[function]],
         env={},
         capture_output=True,
         text=True,
@@ -65,10 +70,11 @@ def test_a_handler_needs_only_its_folder_and_the_layers(artefacts: Path, target:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    loaded = dict(line.split("\t") for line in done.stdout.splitlines())
-    outside = {name: file for name, file in loaded.items() if file and "site-packages" in file}
-    assert outside == {}
-    assert loaded["frontdesk"].startswith(paths[2])
+    loaded = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [name for name, _, foreign in loaded if foreign] == []
+    files = {name: file for name, file, _ in loaded}
+    assert files["frontdesk"].startswith(paths[2])
+    assert files[HANDLERS[function][0]].startswith(paths[0])
 
 
 @pytest.mark.parametrize("part", [*HANDLERS, *LAYERS])
@@ -114,7 +120,7 @@ def _files(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("function", HANDLERS)
 def test_a_functions_folder_holds_its_handler_alone(artefacts: Path, function: str) -> None:
-    assert [path.name for path in _files(artefacts / function)] == [f"{HANDLERS[function]}.py"]
+    assert [path.name for path in _files(artefacts / function)] == [f"{HANDLERS[function][0]}.py"]
 
 
 def test_compiled_parts_are_for_the_processor(artefacts: Path, target: Target) -> None:

@@ -223,14 +223,6 @@ class TestDeployment:
         assert said
         assert set(said) == {str(alarms)}
 
-    def test_every_right_of_a_role_is_in_the_table_of_rights(self) -> None:
-        allowed = quoted(text_of(ROOT / "docs" / "security.md"))
-        for name, resource in template()["Resources"].items():
-            if resource["Type"] == "AWS::IAM::Role":
-                for statement in resource["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
-                    actions = statement["Action"]
-                    assert set([actions] if isinstance(actions, str) else actions) <= allowed, name
-
 
 class TestTelemetry:
     def test_every_metric_is_described_and_every_described_metric_is_written(self) -> None:

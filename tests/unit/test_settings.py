@@ -364,6 +364,31 @@ class TestSecrets:
             "TICKET_WEBHOOK_SECRET (in the ticket secret) is missing"
         ]
 
+    @pytest.mark.parametrize("read", [ResponderSecrets.read, CollectorSecrets.read, TicketsSecrets.read])
+    def test_whoever_calls_wecom_is_told_of_the_proxy(self, read: Any):
+        others = FASTGPT | IDENTITY | {"TICKET_WEBHOOK_SECRET": "shared"}
+        proxy = "http://desk:p%40ss@proxy.example.com:3128"
+        assert read(WECOM, others).egress_proxy_url == ""
+        assert read(WECOM | {"EGRESS_PROXY_URL": proxy}, others).egress_proxy_url == proxy
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "proxy.example.com:3128",
+            "socks5://proxy.example.com",
+            "http://proxy.example.com/path",
+            "http://desk:p@ss@proxy.example.com",
+            "http://proxy.example.com:66000",
+            "http://proxy.example.com:3128?a=b",
+        ],
+    )
+    def test_a_proxys_address_that_is_none_is_refused_and_not_shown(self, value: str):
+        (problem,) = problems_of(ResponderSecrets.read, WECOM | {"EGRESS_PROXY_URL": value}, FASTGPT)
+        assert problem.startswith("EGRESS_PROXY_URL (in the WeCom secret) must be ")
+        assert "example" not in problem
+        (problem,) = local_problems({"EGRESS_PROXY_URL": value})
+        assert problem.startswith("EGRESS_PROXY_URL must be ")
+
     def test_the_light_app_is_optional(self):
         assert ResponderSecrets.read(WECOM, FASTGPT).fastgpt_lite_api_key == ""
         assert ResponderSecrets.read(WECOM, FASTGPT | {"FASTGPT_LITE_API_KEY": "lite"}).fastgpt_lite_api_key == "lite"

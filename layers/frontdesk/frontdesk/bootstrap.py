@@ -170,6 +170,7 @@ def collector() -> Collector:
         settings,
         holder="kf" if secrets.own_kf_secret else str(settings.agent_id),
         secret=secrets.own_kf_secret or secrets.wecom_secret,
+        proxy_url=secrets.egress_proxy_url,
         tokens=DynamoTokenStore(dynamodb, settings.ledger_table, seals=keyring),
     )
     pseudonyms = Pseudonyms(secrets.conversation_key)
@@ -362,11 +363,10 @@ class _Ways:
         from frontdesk.channels.wecom_outbound import WecomOutbound
 
         handoff = settings.handoff
-        calls = kf_calls = _wecom_calls(
-            settings, holder=str(settings.agent_id), secret=secrets.wecom_secret, tokens=stores.tokens
-        )
+        calling = partial(_wecom_calls, settings, proxy_url=secrets.egress_proxy_url, tokens=stores.tokens)
+        calls = kf_calls = calling(holder=str(settings.agent_id), secret=secrets.wecom_secret)
         if secrets.own_kf_secret:
-            kf_calls = _wecom_calls(settings, holder="kf", secret=secrets.own_kf_secret, tokens=stores.tokens)
+            kf_calls = calling(holder="kf", secret=secrets.own_kf_secret)
         app, kf = WecomApi(calls, agent_id=settings.agent_id), WecomKfApi(kf_calls)
         to: Literal["servicer", "queue"] = "queue" if handoff.kf_handoff_to == "queue" else "servicer"
         # Customer service always has its servicers; the application has the people whom the settings name.
@@ -406,12 +406,22 @@ def _agents(settings: ResponderSettings, stores: _Stores, ways: _Ways) -> Agents
 
 
 def _wecom_calls(
-    settings: ResponderSettings | CollectorSettings | TicketsSettings, *, holder: str, secret: str, tokens: TokenStore
+    settings: ResponderSettings | CollectorSettings | TicketsSettings,
+    *,
+    holder: str,
+    secret: str,
+    proxy_url: str,
+    tokens: TokenStore,
 ) -> WecomCalls:
     from frontdesk.channels.wecom_calls import WecomCalls
 
     return WecomCalls(
-        base_url=settings.wecom_api_base, corp_id=settings.corp_id, holder=holder, secret=secret, tokens=tokens
+        base_url=settings.wecom_api_base,
+        corp_id=settings.corp_id,
+        holder=holder,
+        secret=secret,
+        proxy_url=proxy_url,
+        tokens=tokens,
     )
 
 
@@ -554,6 +564,7 @@ def tickets() -> TicketWorker:
         settings,
         holder=str(settings.agent_id),
         secret=secrets.wecom_secret,
+        proxy_url=secrets.egress_proxy_url,
         tokens=DynamoTokenStore(dynamodb, settings.ledger_table, seals=keyring),
     )
     webhook = TicketWebhook(settings.webhook_url, secrets.webhook_secret) if settings.webhook_url else None
@@ -738,7 +749,7 @@ def doctor(*, ask: bool) -> list[Checkup]:
         read_secret(vault, settings.fastgpt_secret_arn, "FastGPT"),
     )
     wecom = wecom_checkup.WecomCheckup(
-        WecomHttp(settings.wecom_api_base),
+        WecomHttp(settings.wecom_api_base, proxy_url=secrets.egress_proxy_url),
         corp_id=settings.corp_id,
         agent_id=settings.agent_id,
         secret=secrets.wecom_secret,

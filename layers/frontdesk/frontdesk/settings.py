@@ -26,6 +26,8 @@ _TOKEN = re.compile(r"[0-9A-Za-z]{1,32}")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _APP_ID = re.compile(r"[0-9a-fA-F]{24}")
+_USER_INFO = r"[A-Za-z0-9._~%!$&*+,;=-]{1,200}"
+_PROXY = re.compile(rf"https?://({_USER_INFO}(:{_USER_INFO})?@)?[A-Za-z0-9.-]{{1,253}}(:[0-9]{{1,5}})?")
 
 
 class Reader:
@@ -201,6 +203,20 @@ def _conversation_key(reader: Reader) -> str:
 def _own_kf_secret(reader: Reader) -> str:
     """Return the secret of customer service, "" where it uses the application's."""
     return _optional(reader, "WECOM_KF_SECRET", _wecom_secret)
+
+
+def _is_proxy_url(value: str) -> bool:
+    try:
+        return _PROXY.fullmatch(value) is not None and (urlsplit(value).port or 443) > 0
+    except ValueError:  # a port beyond 65535
+        return False
+
+
+def _egress_proxy_url(reader: Reader) -> str:
+    """Return the proxy that WeCom is called through, "" for none. It may hold a user's name and password."""
+    expected = "http(s)://host:port, with user:password@ before the host if need be, percent-encoded"
+    name = "EGRESS_PROXY_URL"
+    return _optional(reader, name, lambda given, _: given.checked(name, expected, _is_proxy_url))
 
 
 _KF_CALLBACK = ("WECOM_KF_TOKEN", "WECOM_KF_ENCODING_AES_KEY")
@@ -391,9 +407,10 @@ def _optional_integer(reader: Reader, name: str, high: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ResponderSecrets:
-    """What the responder needs of the secrets. An empty ``own_kf_secret`` stands for the application's."""
+    """What the responder needs of the secrets. An empty ``own_kf_secret`` is the application's, an empty proxy none."""
 
     wecom_secret: str
+    egress_proxy_url: str
     own_kf_secret: str
     fastgpt_api_key: str
     fastgpt_lite_api_key: str
@@ -406,6 +423,7 @@ class ResponderSecrets:
         model = Reader(fastgpt, "in the FastGPT secret")
         secrets = cls(
             wecom_secret=_wecom_secret(channel),
+            egress_proxy_url=_egress_proxy_url(channel),
             own_kf_secret=_own_kf_secret(channel),
             fastgpt_api_key=_fastgpt_api_key(model),
             fastgpt_lite_api_key=_optional(model, "FASTGPT_LITE_API_KEY", _fastgpt_api_key),
@@ -498,9 +516,10 @@ class CollectorSettings:
 
 @dataclass(frozen=True, slots=True)
 class CollectorSecrets:
-    """What the collector needs of the secrets. An empty ``own_kf_secret`` stands for the application's."""
+    """What the collector needs of the secrets. An empty ``own_kf_secret`` is the application's, an empty proxy none."""
 
     wecom_secret: str
+    egress_proxy_url: str
     own_kf_secret: str
     conversation_key: str
 
@@ -511,6 +530,7 @@ class CollectorSecrets:
         own = Reader(identity, "in the identity secret")
         secrets = cls(
             wecom_secret=_wecom_secret(vendor),
+            egress_proxy_url=_egress_proxy_url(vendor),
             own_kf_secret=_own_kf_secret(vendor),
             conversation_key=_conversation_key(own),
         )
@@ -602,6 +622,7 @@ class TicketsSecrets:
     """What the tickets function needs of the secrets."""
 
     wecom_secret: str
+    egress_proxy_url: str
     webhook_secret: str
 
     @classmethod
@@ -609,7 +630,11 @@ class TicketsSecrets:
         """Return the secrets; raises `SettingsError`."""
         vendor = Reader(wecom, "in the WeCom secret")
         own = Reader(ticket, "in the ticket secret")
-        secrets = cls(wecom_secret=_wecom_secret(vendor), webhook_secret=own.text("TICKET_WEBHOOK_SECRET"))
+        secrets = cls(
+            wecom_secret=_wecom_secret(vendor),
+            egress_proxy_url=_egress_proxy_url(vendor),
+            webhook_secret=own.text("TICKET_WEBHOOK_SECRET"),
+        )
         vendor.problems.extend(own.problems)
         vendor.done()
         return secrets
@@ -797,6 +822,7 @@ def local_problems(environ: Mapping[str, str]) -> list[str]:
     for endpoint in (_LITE_LOCAL, _STANDBY_LOCAL, _CANARY_LOCAL):
         _read_together(reader, environ, endpoint, along_with=_FASTGPT_LOCAL)
     _own_kf_secret(reader)
+    _egress_proxy_url(reader)
     for name, read_value in _ALONE_LOCAL.items():
         if environ.get(name, "").strip():
             read_value(reader)

@@ -47,6 +47,7 @@ class WecomCalls:
         holder: str,
         secret: str,
         tokens: TokenStore,
+        proxy_url: str = "",
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -54,14 +55,15 @@ class WecomCalls:
     ) -> None:
         """``base_url`` is what stands before ``/cgi-bin/``; ``tokens`` is where instances share the access token.
 
-        ``holder`` says whose ``secret`` it is, an agent id or "kf": each secret has a token of its own.
+        ``proxy_url`` is the proxy that every call goes through, "" for none. ``holder`` says whose ``secret`` it is,
+        an agent id or "kf": each secret has a token of its own.
         """
         self._corp_id = corp_id
         self._secret = secret
         self._monotonic = monotonic
         self._sleep = sleep
         self._rng = rng or random.SystemRandom()
-        self._http = WecomHttp(base_url, monotonic=monotonic)
+        self._http = WecomHttp(base_url, proxy_url=proxy_url, monotonic=monotonic)
         self._tokens = AccessTokens(
             name=f"wecom#{corp_id}#{holder}",
             store=tokens,
