@@ -22,6 +22,7 @@ FUNCTIONS = (
     "CollectorFunction",
     "ResponderFunction",
     "TicketsFunction",
+    "AlarmTicketsFunction",
     "SweepFunction",
     "ArchiverFunction",
     "ArchiverStreamFunction",
@@ -126,6 +127,10 @@ RIGHTS = {
         SHARE_TOKEN,
         ("CustomerKeys", "dynamodb:GetItem dynamodb:PutItem"),
         ("WecomSecret KeyringSecret TicketSecret", "secretsmanager:GetSecretValue"),
+    },
+    "AlarmTicketsRole": {
+        ("AlarmTicketsLogs", "logs:CreateLogStream logs:PutLogEvents"),
+        ("TicketQueue", "sqs:SendMessage"),
     },
     "SweepRole": {
         ("SweepLogs", "logs:CreateLogStream logs:PutLogEvents"),
@@ -403,7 +408,7 @@ class TestQueues:
 
 
 class TestFunctions:
-    def test_there_are_nine(self, resources: dict[str, Any]) -> None:
+    def test_there_are_ten(self, resources: dict[str, Any]) -> None:
         assert set(of_type(resources, "AWS::Lambda::Function")) == set(FUNCTIONS)
 
     @pytest.mark.parametrize("function", FUNCTIONS)
@@ -452,7 +457,7 @@ class TestFunctions:
         permissions = of_type(resources, "AWS::Lambda::Permission").values()
         targets += [permission["Properties"]["FunctionName"] for permission in permissions]
         targets += listed(resources["CallbackIntegration"]["Properties"]["IntegrationUri"]["Fn::Sub"][1]["Alias"])
-        assert len(targets) == 10
+        assert len(targets) == 11
         assert all(target["Ref"].endswith("FunctionAliaslive") for target in targets)
 
     @pytest.mark.parametrize("function", FUNCTIONS)
@@ -476,6 +481,7 @@ class TestFunctions:
             "ArchiverFunction": {"ResponderFunction"},
             "CallbackFunction": {"ResponderFunction", "CollectorFunction"},
             "SweepFunction": {"ResponderFunction", "CollectorFunction", "TicketsFunction"},
+            "AlarmTicketsFunction": {"TicketsFunction"},
         }.items():
             assert {f"{reader}Aliaslive" for reader in readers} <= before[writer], writer
 

@@ -17,6 +17,7 @@ HANDLERS = {
     "CollectorFunction": "handler",
     "ResponderFunction": "handler",
     "TicketsFunction": "handler",
+    "AlarmTicketsFunction": "alarms",
     "SweepFunction": "sweep",
     "ArchiverFunction": "handler",
     "ArchiverStreamFunction": "stream",
