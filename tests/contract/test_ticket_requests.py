@@ -129,7 +129,7 @@ def test_an_alarm_asks_for_one_ticket_a_day_without_any_key(moto: Moto):
         queue.put_alarm("frontdesk-ErrorLinesAlarm-1A2B3C", "Over 100 error lines.", day=day, at=NOW)
 
     (group, first), (_, second) = moto.bodies()
-    assert (group, first) == ("operations", GOLDEN_ALARM)
+    assert (group, first) == ("#operations", GOLDEN_ALARM)
     asked = [read(body).ticket for body in (first, second)]
     assert all(each and not each.has_customer for each in asked)
     assert [each.request_id for each in asked if each] == [
@@ -138,7 +138,7 @@ def test_an_alarm_asks_for_one_ticket_a_day_without_any_key(moto: Moto):
     ]
     assert asked[0] == ticket(
         request_id="alarm-2026-11-28-206832a2efa075de",
-        conversation="operations",
+        conversation="#operations",
         channel="system",
         customer="-",
         reason="alarm",

@@ -104,7 +104,7 @@ def test_the_number_has_the_date_of_the_day_in_china(hour_utc: float, day: str):
 
 def test_a_ticket_about_the_service_itself_is_shown_and_reported_and_no_customer_hears_of_it():
     counter = Counter()
-    about = TicketRequest("open", ticket=ticket(channel="system", conversation="operations", reason="alarm"))
+    about = TicketRequest("open", ticket=ticket(channel="system", conversation="#operations", reason="alarm"))
 
     outcome = counter.take(about)
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 BODY_VERSION = 1
 _PLAIN = ("conversation", "request_id", "channel", "reason", "opened_at", "offer_at")
 _WORDS = ("customer", "question", "brief")
-# All that is about the service itself is one conversation; no customer's has this name, which is no digest.
-_OPERATIONS = "operations"
+# What belongs to no customer is one conversation, as in the audit; no digest begins so.
+_OPERATIONS = "#operations"
 _NOBODY = "-"
 
 
