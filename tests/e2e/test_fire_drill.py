@@ -334,15 +334,15 @@ class Causes:
             self._wecom.post("faults", {"path": "message/send", "userid": customer, "errcode": errcode, "times": 0})
             self._wecom.says(customer, "怎么退货？")
         self._wecom.post("faults", {"path": "kf/service_state/get", "errcode": 48002, "times": 1})
-        points = {"kind": "error", "statusText": "aiPointsNotEnough", "match": "演习点数", "times": None}
-        slowly = {"kind": "slow", "first_ms": 9000, "match": "演习慢", "times": None}
+        points = {"kind": "error", "statusText": "aiPointsNotEnough", "app": "any", "match": "演习点数", "times": None}
+        slowly = {"kind": "slow", "first_ms": 9000, "app": "any", "match": "演习慢", "times": None}
         for fault in (points, slowly):
             self._fastgpt.post("/faults", json=fault).raise_for_status()
         kf = Kf(self._wecom)
         kf.says("wmDrillState", "怎么退货？")
         for words in ("演习点数", "演习慢"):
-            self._wecom.says(f"drill-{words}", words)
-            kf.says(f"wmDrill-{words}", words)
+            self._wecom.says(f"drill-{len(words)}", words)
+            kf.says(f"wmDrill{len(words)}", words)
 
     def _wait(self) -> None:
         """Wait for every figure that a cause is to have."""
