@@ -219,7 +219,9 @@ class TestDeployment:
 
     def test_the_number_of_alarms_is_right_wherever_it_is_said(self) -> None:
         alarms = sum(each["Type"] == "AWS::CloudWatch::Alarm" for each in template()["Resources"].values())
-        said = [number for page in PAGES for number in re.findall(r"(\d+) alarms", text_of(page))]
+        # What an earlier release had stays said of it.
+        pages = [page for page in PAGES if page.name != "CHANGELOG.md"]
+        said = [number for page in pages for number in re.findall(r"(\d+) alarms", text_of(page))]
         assert said
         assert set(said) == {str(alarms)}
 
