@@ -48,6 +48,10 @@ PUBLISHED = {
     ("Frontdesk", "TokenRefused"): {"channel"},
     ("Frontdesk", "QuotaSpent"): {"channel"},
     ("Frontdesk", "KeyringInvalid"): {"channel"},
+    ("Frontdesk", "EndpointOpened"): {"channel"},
+    ("Frontdesk", "EndpointOpen"): {"channel"},
+    ("Frontdesk", "OutOfPoints"): {"channel"},
+    ("Frontdesk", "AnswersInvalid"): {"channel"},
     ("Frontdesk", "ArchiveLag"): {"channel"},
     ("Frontdesk", "Accepted"): {"channel"},
     ("Frontdesk", "Notified"): {"channel"},
@@ -60,6 +64,7 @@ SYSTEM = "system"
 OF_THE_SYSTEM = {
     *("Unopened", "RulesInvalid", "AuditBroken", "Suspicious", "Unserved", "UntrustedAddress", "TokenRefused"),
     *("QuotaSpent", "KeyringInvalid", "ArchiveLag", "BusinessOpen"),
+    *("EndpointOpened", "EndpointOpen", "OutOfPoints", "AnswersInvalid"),
 }
 # Customer service counts by itself: an alarm has one dimension, so each channel that counts a metric has its own.
 CUSTOMER_SERVICE = "wecom_kf"
