@@ -26,6 +26,8 @@ def lambda_handler(_event: dict[str, Any], context: Any) -> None:
     )
     for channel, archived in tally.archived.items():
         telemetry.emit_metrics(channel, {"Archived": [archived]})
+    if tally.lag_s is not None:
+        telemetry.emit_metrics("system", {"ArchiveLag": [tally.lag_s]})
     if tally.failed:
         # Fail the run, so that the alarm on the archiver's errors sees it.
         raise TransientError("some shards could not be archived", code="archive_incomplete")

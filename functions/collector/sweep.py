@@ -17,7 +17,10 @@ def lambda_handler(_event: dict[str, Any], context: Any) -> None:
     swept = bootstrap.sweeper().sweep(time_left=lambda: context.get_remaining_time_in_millis() / 1000)
     counts = {name: swept.put[name] for name in ("accounts", "attendances", "tickets")}
     _log.info("sweep done", extra={**counts, "failed_parts": swept.failed, "unfinished": swept.unfinished})
-    telemetry.emit_metrics("system", {"Swept": [swept.put.total()]})
+    metrics = {"Swept": [swept.put.total()]}
+    if swept.open is not None:
+        metrics["BusinessOpen"] = [int(swept.open)]
+    telemetry.emit_metrics("system", metrics)
     if swept.failed:
         # Fail the run, so that the alarm on the sweep's errors sees it.
         raise TransientError("some parts could not be swept", code="sweep_incomplete")

@@ -78,8 +78,10 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         conversations[received.inbound.conversation].append(received)
     answered = _workers.map(lambda batch: responder.answering.answer(batch, deadline=deadline), conversations.values())
     outcomes = [outcome for each in answered for outcome in each]
+    # What could not be read has no outcome: its customer hears nothing, once it has become a dead letter.
+    lost = sum(attempt_of(record) >= responder.max_receives for record, _ in failed)
     failed += [(records[id(each.received)], _wait_s(each)) for each in outcomes if not each.handled]
-    _count(outcomes)
+    _count(outcomes, lost=lost)
     return partial_response(failed, responder.retry_later)
 
 
@@ -100,26 +102,39 @@ def _answered_by(outcome: Outcome) -> tuple[str, ...]:
     return (_RUNGS[outcome.rung],) if outcome.rung and outcome.result in _BY_THE_MODEL else ()
 
 
-def _count(outcomes: Iterable[Outcome]) -> None:
+def _count(outcomes: Iterable[Outcome], *, lost: int) -> None:
+    """Write what became of the messages; ``lost`` of them were given up unread."""
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for outcome in outcomes:
-        metrics = values[outcome.received.inbound.channel]
-        if outcome.result in _COUNTED:
-            metrics[_COUNTED[outcome.result]].append(1)
-        if outcome.code in _UNOPENED:
-            values["system"]["Unopened"].append(1)
-        if outcome.misconfigured:
-            metrics["Misconfigured"].append(1)
-        if outcome.code == ChargeUnknownError.code:
-            metrics["StateUnread"].append(1)
-        for name in (*outcome.counted, *_answered_by(outcome)):
-            metrics[name].append(1)
-        for name, sample in (
-            ("FirstResponseTime", outcome.first_response_ms),
-            ("ResponseTime", outcome.response_ms),
-            ("ModelTime", outcome.model_ms),
-        ):
-            if sample is not None:
-                metrics[name].append(sample)
+    samples = [each for outcome in outcomes for each in _samples(outcome)]
+    for channel, name, sample in samples + _promise("system", served=False) * lost:
+        values[channel][name].append(sample)
     for channel, metrics in values.items():
         telemetry.emit_metrics(channel, metrics)
+
+
+def _samples(outcome: Outcome) -> Iterable[tuple[str, str, float]]:
+    """Yield what one message adds to the metrics: channel, name and sample."""
+    channel = outcome.received.inbound.channel
+    happened = {
+        _COUNTED.get(outcome.result, ""): outcome.result in _COUNTED,
+        "Misconfigured": outcome.misconfigured,
+        "StateUnread": outcome.code == ChargeUnknownError.code,
+    }
+    yield from ((channel, name, 1) for name, so in happened.items() if so)
+    yield from ((channel, name, 1) for name in (*outcome.counted, *_answered_by(outcome)))
+    if outcome.code in _UNOPENED:
+        yield "system", "Unopened", 1
+    if outcome.served is not None:
+        # The promise is the whole service's too, whatever way the message came.
+        yield from _promise(channel, served=outcome.served) + _promise("system", served=outcome.served)
+    times = {
+        "FirstResponseTime": outcome.first_response_ms,
+        "ResponseTime": outcome.response_ms,
+        "ModelTime": outcome.model_ms,
+    }
+    yield from ((channel, name, sample) for name, sample in times.items() if sample is not None)
+
+
+def _promise(channel: str, *, served: bool) -> list[tuple[str, str, float]]:
+    """Return the samples of one message of which it is decided now: both names get one, so an average is a share."""
+    return [(channel, "Served", int(served)), (channel, "Unserved", int(not served))]

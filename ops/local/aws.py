@@ -27,6 +27,7 @@ MINISTACK = ROOT / ".venv-aws" / "bin" / "ministack"
 
 _START_LIMIT_S = 60.0
 _SENDING = re.compile(r"(?P<indent> *)(?P<listed>- |Action: )(?P<action>sqs:SendMessage)\n")
+_COMPOSITE = re.compile(r"^  \w+:\n    Type: AWS::CloudWatch::CompositeAlarm\n(?:(?:    .*)?\n)*", re.MULTILINE)
 _AGREE_LIMIT_S = 20.0
 # ministack starts a process for each call that finds all others busy, and unpacks the layers for it. Without a bound
 # one slow moment under load has hundreds of them started at once, and none gets done; with it, what is above is
@@ -141,18 +142,19 @@ class LocalAws:
             resource["LogicalResourceId"]: resource["PhysicalResourceId"]
             for resource in self.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
         }
-        self._apply_what_was_dropped(resources, parameters)
+        self._apply_what_was_dropped(resources, parameters, stack)
         self.client("lambda").put_function_concurrency(
             FunctionName=resources["CallbackFunction"], ReservedConcurrentExecutions=_CALLBACKS_AT_ONCE
         )
         return resources
 
     def _as_understood_here(self, built: Path, build_id: str) -> Path:
-        """Return a copy of the built template in which two things are said as ministack (1.5.33) understands them.
+        """Return a copy of the built template in which three things are said as ministack (1.5.33) understands them.
 
         It runs SAM's transform without the parameters' values, defaults apart, and the transform wants to know the
         BuildId: that becomes its default. It also knows an action of its own for messages sent in batches, where AWS
-        asks for sqs:SendMessage: who has the one gets the other. The copy stands beside links to the artefacts,
+        asks for sqs:SendMessage: who has the one gets the other. And it knows composite alarms by its API only, so they
+        are left out here. The copy stands beside links to the artefacts,
         because it names them relatively.
         """
         folder = self.folder / "deployment"
@@ -168,14 +170,16 @@ class LocalAws:
             raise DeploymentError("the built template does not declare BuildId as expected")
         copy = folder / "template.yaml"
         text = text.replace(declaration, f"{declaration}    Default: '{build_id}'\n")
-        copy.write_text(_SENDING.sub(_sending_batches, text), encoding="utf-8")
+        copy.write_text(_COMPOSITE.sub("", _SENDING.sub(_sending_batches, text)), encoding="utf-8")
         return copy
 
-    def _apply_what_was_dropped(self, resources: Mapping[str, str], parameters: Mapping[str, str]) -> None:
-        """Give tables and buckets what ministack drops of the template, and see that it holds.
+    def _apply_what_was_dropped(self, resources: dict[str, str], parameters: Mapping[str, str], stack: str) -> None:
+        """Give tables and buckets what ministack drops of the template, see that it holds, and add what was left out.
 
-        These are time-to-live and backups of the tables, and the lock of the bucket that nothing is removed from.
+        These are time-to-live and backups of the tables, the lock of the bucket that nothing is removed from, and the
+        composite alarms.
         """
+        cloudwatch = self.client("cloudwatch")
         dynamodb, s3 = self.client("dynamodb"), self.client("s3")
         for name, resource in load_template(ROOT / "template.yaml")["Resources"].items():
             wanted = resource.get("Properties", {})
@@ -183,6 +187,8 @@ class LocalAws:
                 _complete_table(dynamodb, resources[name], wanted)
             elif resource["Type"] == "AWS::S3::Bucket" and "ObjectLockConfiguration" in wanted:
                 _lock_bucket(s3, resources[name], _with_values(wanted["ObjectLockConfiguration"], parameters))
+            elif resource["Type"] == "AWS::CloudWatch::CompositeAlarm":
+                resources[name] = _put_composite(cloudwatch, f"{stack}-{name}", wanted, resources)
 
 
 def _sending_batches(statement: re.Match[str]) -> str:
@@ -200,6 +206,17 @@ def _with_values(node: Any, parameters: Mapping[str, str]) -> Any:
             return int(value) if value.isdecimal() else value
         return {name: _with_values(each, parameters) for name, each in node.items()}
     return node
+
+
+def _put_composite(client: Any, name: str, wanted: Mapping[str, Any], resources: Mapping[str, str]) -> str:
+    """Create the composite alarm ``name``, and return its name. What it would open in OpsCenter is left out."""
+    rule = re.sub(r"\$\{(\w+)\}", lambda named: f'"{resources[named[1]]}"', wanted["AlarmRule"]["Fn::Sub"])
+    actions = {
+        kind: [resources[each["Ref"]] for each in wanted[kind] if set(each) == {"Ref"}]
+        for kind in ("AlarmActions", "OKActions")
+    }
+    client.put_composite_alarm(AlarmName=name, AlarmRule=rule, AlarmDescription=wanted["AlarmDescription"], **actions)
+    return name
 
 
 def _complete_table(client: Any, table: str, wanted: Mapping[str, Any]) -> None:

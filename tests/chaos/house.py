@@ -193,6 +193,7 @@ class House:
             inbox=process.around(_Inbox(self.stores.inbox, process), self._store_s),
             tickets=self.stores.tickets,
             offers=self.stores.ticket_requests,
+            hours=Hours.read(""),
             clock=self.clock,
         )
 

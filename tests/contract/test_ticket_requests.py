@@ -14,6 +14,7 @@ from frontdesk.errors import MalformedMessageError, MisconfiguredError, Unopenab
 from frontdesk.protection.sealing import Keyring
 from frontdesk.records import Ticket, TicketRequest
 from frontdesk.storage.ticket_requests import (
+    SqsAlarmTickets,
     SqsTicketOffers,
     SqsTicketRequests,
     encode_opening,
@@ -38,6 +39,10 @@ GOLDEN_OPEN = (
     'oVD0sDzeeJfaZWQ4VrGAJmyVyvEXsEF27gazOjzYJ7NhGrk"}'
 )
 GOLDEN_OFFER = '{"v":1,"what":"offer","number":"T20261128-0007"}'
+GOLDEN_ALARM = (
+    '{"v":1,"what":"alarm","alarm":"frontdesk-ErrorLinesAlarm-1A2B3C","day":"2026-11-28",'
+    '"description":"Over 100 error lines.","opened_at":1790000000}'
+)
 GOLDEN_CHANGED = '{"v":1,"what":"changed","number":"T20261128-0007","event":"assigned"}'
 
 
@@ -118,6 +123,30 @@ def test_what_is_asked_for_a_conversation_stays_in_order_behind_its_request(moto
     assert (ANOTHER_CONVERSATION, "open") in taken
 
 
+def test_an_alarm_asks_for_one_ticket_a_day_without_any_key(moto: Moto):
+    queue = SqsAlarmTickets(moto.client, moto.url)
+    for day in ("2026-11-28", "2026-11-28", "2026-11-29"):
+        queue.put_alarm("frontdesk-ErrorLinesAlarm-1A2B3C", "Over 100 error lines.", day=day, at=NOW)
+
+    (group, first), (_, second) = moto.bodies()
+    assert (group, first) == ("#operations", GOLDEN_ALARM)
+    asked = [read(body).ticket for body in (first, second)]
+    assert all(each and not each.has_customer for each in asked)
+    assert [each.request_id for each in asked if each] == [
+        "alarm-2026-11-28-206832a2efa075de",
+        "alarm-2026-11-29-206832a2efa075de",
+    ]
+    assert asked[0] == ticket(
+        request_id="alarm-2026-11-28-206832a2efa075de",
+        conversation="#operations",
+        channel="system",
+        customer="-",
+        reason="alarm",
+        question="Over 100 error lines.",
+        brief="frontdesk-ErrorLinesAlarm-1A2B3C",
+    )
+
+
 def test_offers_are_asked_for_and_read_without_any_key(moto: Moto):
     SqsTicketOffers(moto.client, moto.url).put_offer("T20261128-0007")
 
@@ -194,7 +223,7 @@ def test_every_request_is_read_as_it_was_written(written: Ticket):
     assert read(encode_opening(written, FakeRing())) == TicketRequest("open", ticket=written)
 
 
-@pytest.mark.parametrize("golden", [GOLDEN_OPEN, GOLDEN_OFFER, GOLDEN_CHANGED])
+@pytest.mark.parametrize("golden", [GOLDEN_OPEN, GOLDEN_OFFER, GOLDEN_CHANGED, GOLDEN_ALARM])
 def test_a_field_of_a_later_release_is_left_alone(golden: str):
     assert read(json.dumps({**json.loads(golden), "priority": "high"}), RING) == read(golden, RING)
 
@@ -220,6 +249,7 @@ def sealed_words(words: str) -> str:
         (GOLDEN_OFFER.replace("offer", "burn"), "what"),
         (GOLDEN_OFFER.replace("T20261128-0007", ""), "number"),
         (GOLDEN_CHANGED.replace("assigned", ""), "event"),
+        (GOLDEN_ALARM.replace("2026-11-28", "").replace('"alarm":"frontdesk', '"alert":"'), "alarm, day"),
         (GOLDEN_CHANGED.replace('"event"', '"events"'), "event"),
         (GOLDEN_OPEN.replace('"sealed"', '"unsealed"'), "sealed"),
         (GOLDEN_OPEN.replace("1790000000", '"soon"').replace("wecom_kf", ""), "channel, opened_at"),

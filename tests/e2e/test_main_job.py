@@ -223,40 +223,6 @@ def test_a_message_nobody_can_read_is_dead_lettered_and_harms_no_other(
     wait_for("the dead letter", lambda: "not ours" in dead_letters(desk), seconds=90)
 
 
-def test_a_dead_letter_raises_the_alarm_and_the_topic_hears_of_it(stack: LocalStack, aws: Aws):
-    """The local AWS has no SQS metrics of its own, so the queue's figure is put in by hand."""
-    cloudwatch, sns, sqs = aws.client("cloudwatch"), aws.client("sns"), aws.client("sqs")
-    name = stack.resources["InboxDeadLettersAlarm"]
-    ear = sqs.create_queue(QueueName="alarm-ear")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=ear, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    allowed = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    sqs.set_queue_attributes(
-        QueueUrl=ear, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [allowed]})}
-    )
-    sns.subscribe(TopicArn=stack.resources["AlarmTopic"], Protocol="sqs", Endpoint=arn)
-    alarm = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
-
-    def raised() -> bool:
-        cloudwatch.put_metric_data(
-            Namespace=alarm["Namespace"],
-            MetricData=[{"MetricName": alarm["MetricName"], "Dimensions": alarm["Dimensions"], "Value": 1}],
-        )
-        return bool(cloudwatch.describe_alarms(AlarmNames=[name], StateValue="ALARM")["MetricAlarms"])
-
-    wait_for("the alarm", raised, seconds=90)
-
-    def told() -> bool:
-        letters = sqs.receive_message(QueueUrl=ear, WaitTimeSeconds=1, MaxNumberOfMessages=10).get("Messages", [])
-        return any(name in letter["Body"] for letter in letters)
-
-    assert wait_for("the letter", told)
-
-
 def test_an_idle_conversation_ends_up_in_the_archive(stack: LocalStack, aws: Aws, desk: Desk, wecom: Wecom):
     wecom.says("pia", "怎么退货？")
     answer = answer_to(wecom, "pia")[0]

@@ -40,7 +40,7 @@ def in_force(node: Any, conditions: Mapping[str, bool]) -> Any:
 def deployed(template: dict[str, Any], **parameters: str) -> dict[str, Any]:
     """Return the resources and outputs that a stack with ``parameters`` has."""
     defaults = {name: str(each["Default"]) for name, each in template["Parameters"].items() if "Default" in each}
-    values = {**defaults, **GIVEN, **parameters}
+    values = {"AWS::Partition": "aws", **defaults, **GIVEN, **parameters}
     conditions = {name: bool(evaluated(each, values)) for name, each in template["Conditions"].items()}
     return {
         part: {

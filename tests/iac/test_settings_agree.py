@@ -20,6 +20,7 @@ READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "CollectorFunction": settings.CollectorSettings.read,
     "ResponderFunction": settings.ResponderSettings.read,
     "TicketsFunction": settings.TicketsSettings.read,
+    "AlarmTicketsFunction": settings.AlarmTicketsSettings.read,
     "SweepFunction": settings.SweeperSettings.read,
     "ArchiverFunction": settings.ArchiverSettings.read,
     "ArchiverStreamFunction": settings.ArchiverStreamSettings.read,

@@ -22,6 +22,7 @@ FUNCTIONS = (
     "CollectorFunction",
     "ResponderFunction",
     "TicketsFunction",
+    "AlarmTicketsFunction",
     "SweepFunction",
     "ArchiverFunction",
     "ArchiverStreamFunction",
@@ -341,7 +342,7 @@ class TestFunctions:
         permissions = of_type(resources, "AWS::Lambda::Permission").values()
         targets += [permission["Properties"]["FunctionName"] for permission in permissions]
         targets += listed(resources["CallbackIntegration"]["Properties"]["IntegrationUri"]["Fn::Sub"][1]["Alias"])
-        assert len(targets) == 10
+        assert len(targets) == 11
         assert all(target["Ref"].endswith("FunctionAliaslive") for target in targets)
 
     @pytest.mark.parametrize("function", FUNCTIONS)
@@ -365,6 +366,7 @@ class TestFunctions:
             "ArchiverFunction": {"ResponderFunction"},
             "CallbackFunction": {"ResponderFunction", "CollectorFunction"},
             "SweepFunction": {"ResponderFunction", "CollectorFunction", "TicketsFunction"},
+            "AlarmTicketsFunction": {"TicketsFunction"},
         }.items():
             assert {f"{reader}Aliaslive" for reader in readers} <= before[writer], writer
 

@@ -278,6 +278,37 @@ def test_a_wrong_secret_is_tried_once(platform: Platform):
     assert paths(platform) == ["gettoken"]
 
 
+@pytest.mark.parametrize(
+    ("path", "errcode", "told"),
+    [
+        ("message/send", 60020, ["address"]),
+        ("message/send", 42001, ["token"]),
+        ("gettoken", 40001, ["token"]),
+        ("gettoken", 60020, ["address"]),
+        ("message/send", 45009, ["quota"]),
+        ("message/send", 81013, []),
+    ],
+)
+def test_what_is_about_the_whole_connection_is_told_once_a_call(
+    platform: Platform, path: str, errcode: int, told: list[str]
+):
+    fault(platform, path=path, errcode=errcode, times=0)
+    heard: list[str] = []
+
+    failure_of(api_for(platform, on_trouble=heard.append))
+
+    assert heard == told
+
+
+def test_a_token_that_was_renewed_in_time_is_no_trouble(platform: Platform):
+    fault(platform, path="message/send", errcode=42001, times=1)
+    heard: list[str] = []
+
+    send(api_for(platform, on_trouble=heard.append))
+
+    assert heard == []
+
+
 @pytest.mark.parametrize("errcode", [40013, 40091, 41004])
 def test_what_makes_fetching_a_token_hopeless_is_a_misconfiguration(platform: Platform, errcode: int):
     fault(platform, path="gettoken", errcode=errcode, times=0)

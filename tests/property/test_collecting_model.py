@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from frontdesk.conversation.collecting import ANSWER_BEFORE_NOTICE_S, CLOCKS_DIFFER_MS, Collecting
+from frontdesk.conversation.hours import Hours
 from frontdesk.conversation.sweeping import Sweeping
 from frontdesk.errors import PermanentError, TransientError
 from frontdesk.messages import Pull
@@ -248,6 +249,7 @@ class Collections(RuleBasedStateMachine):
             inbox=self.inbox,
             tickets=InMemoryTickets(),
             offers=InMemoryTicketRequests(),
+            hours=Hours.read(""),
             clock=self.clock,
         ).sweep(time_left=lambda: PLENTY_S)
 

@@ -725,6 +725,16 @@ def test_a_reply_is_still_to_be_typed_when_the_customer_could_not_be_had(office:
     assert kept(office, ticket).answer == "已补寄。"
 
 
+def test_the_end_of_a_ticket_about_the_service_itself_is_told_to_no_customer(office: Office):
+    ticket = office.opened(channel="system")
+
+    pressed(office, ZHOU, ticket, "close")
+
+    assert kept(office, ticket).state == "closed"
+    assert office.put(Kind.TICKET) == []
+    assert changes(office)[-1] == (ticket.number, "closed")
+
+
 @pytest.mark.parametrize("claimed", [True, False])
 def test_a_ticket_is_closed_without_a_reply(office: Office, *, claimed: bool):
     ticket = office.opened(offer_at=NOW + 60)

@@ -585,6 +585,7 @@ def test_after_the_last_attempt_the_customer_hears_of_it_once():
     redriven = desk.answer(said("1", attempt=5, last_attempt=True))
 
     assert results(dead) == results(redriven) == [Result.DEAD]
+    assert [dead[0].served, redriven[0].served] == [True, True]
     assert not dead[0].handled
     assert dead[0].code == "chat_busy"
     assert desk.read == [SENTENCES.fallback]
@@ -592,6 +593,33 @@ def test_after_the_last_attempt_the_customer_hears_of_it_once():
 
     assert results(desk.answer(said("1"))) == [Result.ANSWERED]
     assert desk.read == [SENTENCES.fallback, "答：你好"]
+
+
+def test_whoever_could_not_even_be_apologised_to_was_not_served():
+    desk = Desk(BUSY)
+    desk.channel.failures.append(TransientError("out of reach"))
+
+    (dead,) = desk.answer(said("1", attempt=5, last_attempt=True))
+
+    assert (dead.result, dead.served) == (Result.DEAD, False)
+    assert desk.read == []
+
+
+def test_an_answer_on_record_that_never_went_out_served_nobody():
+    desk = Desk()
+    desk.channel.failures.append(TransientError("out of reach"))
+
+    (dead,) = desk.answer(said("1", attempt=5, last_attempt=True))
+
+    assert (dead.result, dead.served) == (Result.DEAD, False)
+
+
+def test_what_comes_again_is_neither_served_nor_not_yet():
+    assert [each.served for each in Desk(BUSY).answer(said("1"))] == [None]
+
+
+def test_whoever_only_opened_the_chat_waits_for_nothing():
+    assert [each.served for each in Desk().answer(said("1", kind=Kind.ENTERED, text=""))] == [None]
 
 
 def test_what_follows_a_dead_message_is_answered():
@@ -682,6 +710,7 @@ def test_a_customer_who_cannot_be_reached_is_given_up_at_once():
 
     assert results(outcomes) == [Result.UNDELIVERABLE]
     assert (outcomes[0].handled, outcomes[0].code) == (True, "recipient_unknown")
+    assert outcomes[0].served is False
 
 
 def test_a_delivery_that_breaks_off_is_taken_up_where_it_broke():

@@ -265,6 +265,16 @@ def test_when_time_runs_out_the_next_sweep_goes_on():
     assert (second.archived.total(), second.unfinished) == (8, False)
 
 
+def test_the_lag_is_the_age_beyond_idle_of_the_oldest_session_left_behind():
+    room = Room(sessions=InMemorySessions(shards=1))
+    room.sessions.save(session(session_id="old", last_activity_at=NOW - IDLE_S - 90))
+    room.sessions.save(session(session_id="young", last_activity_at=NOW - IDLE_S - 30))
+    left = iter([60.0, 4.9])
+
+    assert room.sweep(time_left=lambda: next(left)).lag_s == 30
+    assert room.sweep().lag_s == 0
+
+
 def test_without_time_nothing_is_begun():
     room = Room()
     room.keep(10)
@@ -293,6 +303,7 @@ def test_a_shard_that_fails_does_not_hurt_the_others():
     first = room.sweep()
 
     assert (first.failed, first.unfinished) == (1, False)
+    assert first.lag_s is None  # nobody knows what waits in the shard
     assert 0 < first.archived.total() < 40
     BadShard.bad, bad = -1, BadShard.bad
     try:
@@ -318,6 +329,7 @@ def test_what_could_not_be_written_is_not_marked():
     tally = room.sweep()
 
     assert (tally.archived.total(), tally.failed) == (1, 1)
+    assert tally.lag_s is not None
     assert len(room.sessions.unarchived) == 2
 
 

@@ -211,10 +211,11 @@ class TestDeployment:
     def test_every_alarm_leads_to_its_runbook_entry(self) -> None:
         lines = [row for row in rows(section("## Alarms")) if len(row) == 2]
         for name, resource in template()["Resources"].items():
-            if resource["Type"] == "AWS::CloudWatch::Alarm":
+            if resource["Type"] in {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"}:
                 anchor = resource["Properties"]["AlarmDescription"].rpartition("#")[2]
-                (row,) = [row for row in lines if name in quoted(row[0])]
-                assert f"operations.md#{anchor})" in row[1], name
+                found = [row for row in lines if name in quoted(row[0])]
+                assert found, name
+                assert any(f"operations.md#{anchor})" in row[1] for row in found), name
 
     def test_the_number_of_alarms_is_right_wherever_it_is_said(self) -> None:
         alarms = sum(each["Type"] == "AWS::CloudWatch::Alarm" for each in template()["Resources"].values())
@@ -236,6 +237,11 @@ class TestTelemetry:
             "ApproximateReceiveCount",
             "MessageGroupId",
             "WeCom",
+            "Message",
+            "Sns",
+            "NewStateValue",
+            "AlarmName",
+            "AlarmDescription",
         }
         written = set(re.findall(r'"((?:[A-Z][a-z]+)+)"', handlers)) - others
         # What happens beside a message's result is counted where it happens.
@@ -243,6 +249,8 @@ class TestTelemetry:
             call for call in calls_of("append") if getattr(getattr(call.func, "value", None), "attr", "") == "counted"
         ]
         written |= {name for call in beside for name in constants(call.args[0])}
+        filters = [each for each in template()["Resources"].values() if each["Type"] == "AWS::Logs::MetricFilter"]
+        written |= {each["Properties"]["MetricTransformations"][0]["MetricName"] for each in filters}
         described = {row[0].strip("`") for row in rows(section("## Metrics"))}
         assert described == written
 

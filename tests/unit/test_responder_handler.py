@@ -87,13 +87,20 @@ def item(number: int) -> str:
 
 
 def metrics(output: str) -> dict[str, Any]:
-    """Return the values of the one EMF line of the output, none without one."""
+    """Return what the output counts for the channel, for the system where it counts nothing for the channel."""
+    counted = counts(output)
+    return counted.get(CHANNEL) or counted.get("system", {})
+
+
+def counts(output: str) -> dict[str, dict[str, Any]]:
+    """Return the values of the EMF lines of the output by channel; each channel has one line at most."""
     lines = [json.loads(line) for line in output.splitlines() if '"_aws"' in line]
-    assert len(lines) <= 1
-    if not lines:
-        return {}
-    names = {metric["Name"] for block in lines[0]["_aws"]["CloudWatchMetrics"] for metric in block["Metrics"]}
-    return {name: lines[0][name] for name in names}
+    found = {}
+    for line in lines:
+        names = {metric["Name"] for block in line["_aws"]["CloudWatchMetrics"] for metric in block["Metrics"]}
+        assert line["channel"] not in found
+        found[line["channel"]] = {name: line[name] for name in names}
+    return found
 
 
 # -- partial batches -------------------------------------------------------------------------------------------------
@@ -341,8 +348,10 @@ def test_an_answer_is_counted_and_timed(function: Function, capsys: pytest.Captu
         "FirstResponseTime": [2000],
         "ResponseTime": [2000],
         "ModelTime": [1900],
+        "Served": [1],
+        "Unserved": [0],
     }
-    (line,) = [json.loads(each) for each in output.splitlines() if '"_aws"' in each]
+    line, _ = [json.loads(each) for each in output.splitlines() if '"_aws"' in each]
     assert line["channel"] == CHANNEL
     assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Frontdesk"
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["channel"]]
@@ -384,7 +393,8 @@ def test_an_apology_is_counted_as_one(
     function(record(1))
 
     counted = metrics(capsys.readouterr().out)
-    assert {name: value for name, value in counted.items() if not name.endswith("Time")} == expected
+    served = {"Served": [1], "Unserved": [0]}
+    assert {name: value for name, value in counted.items() if not name.endswith("Time")} == expected | served
 
 
 def test_a_repetition_is_counted_as_one(function: Function, capsys: pytest.CaptureFixture[str]):
@@ -413,8 +423,35 @@ def test_what_will_come_again_is_not_counted_yet(function: Function, capsys: pyt
 def test_each_channel_has_figures_of_its_own(function: Function, capsys: pytest.CaptureFixture[str]):
     function(record(1, conversation="a"), record(2, conversation="b", channel="another"))
 
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    assert {line["channel"]: line["Answered"] for line in lines} == {CHANNEL: [1], "another": [1]}
+    counted = counts(capsys.readouterr().out)
+    assert {name: each["Answered"] for name, each in counted.items() if name != "system"} == {
+        CHANNEL: [1],
+        "another": [1],
+    }
+
+
+def test_the_promise_is_counted_for_each_message_and_for_both_channels_together(
+    function: Function, capsys: pytest.CaptureFixture[str]
+):
+    function.desk.channel.failures.append(PermanentError("unknown", code="recipient_unknown"))
+
+    function(record(1, conversation="a"), record(2, conversation="b", channel="another"))
+
+    counted = counts(capsys.readouterr().out)
+    shares = {name: (sorted(each["Served"]), sorted(each["Unserved"])) for name, each in counted.items()}
+    assert shares.pop("system") == ([0, 1], [0, 1])
+    assert sorted(shares.values()) == [([0], [1]), ([1], [0])]
+
+
+def test_what_was_given_up_unread_counts_as_unserved_and_only_then(
+    function: Function, capsys: pytest.CaptureFixture[str]
+):
+    broken = sqs_record("{", attempt=MAX_RECEIVES - 1, number=1)
+    assert function(broken) == [item(1)]
+    assert counts(capsys.readouterr().out) == {}
+
+    assert function(sqs_record("{", attempt=MAX_RECEIVES, number=1)) == [item(1)]
+    assert counts(capsys.readouterr().out) == {"system": {"Served": [0], "Unserved": [1]}}
 
 
 def test_the_function_is_built_while_it_initialises(monkeypatch: pytest.MonkeyPatch):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from frontdesk import bootstrap
+from frontdesk.conversation.hours import Hours
 from frontdesk.errors import TransientError
 from functions.collector import sweep
 from tests.unit.test_sweeping import Room, TakingPulls
@@ -58,6 +59,28 @@ def test_a_sweep_that_finds_nothing_shows_that_it_ran(
     sweep.lambda_handler({}, Context())
 
     assert swept(capsys.readouterr().out) == [("system", [0])]
+
+
+@pytest.mark.parametrize(("hours", "told"), [("每天 00:00-24:00", [1]), ("Mon 03:00-03:01", [0])])
+def test_a_sweep_tells_whether_customers_are_expected_now(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hours: str, told: list[int]
+):
+    deploy(monkeypatch, Room(hours=Hours.read(hours)))
+
+    sweep.lambda_handler({}, Context())
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert line["BusinessOpen"] == told
+
+
+def test_where_no_hours_are_set_nobody_knows_when_customers_are_expected(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    deploy(monkeypatch, Room())
+
+    sweep.lambda_handler({}, Context())
+
+    assert "BusinessOpen" not in capsys.readouterr().out
 
 
 def test_a_part_that_fails_fails_the_run_after_the_others_are_done(

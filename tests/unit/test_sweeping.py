@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from frontdesk.conversation.hours import Hours
 from frontdesk.conversation.sweeping import Sweeping, Swept
 from frontdesk.errors import TransientError
 from frontdesk.messages import Inbound, Kind, Pull
@@ -53,6 +54,7 @@ class Room:
             "inbox": self.inbox,
             "tickets": self.tickets,
             "offers": self.requests,
+            "hours": Hours.read(""),
             **self._differently,
         }
         return Sweeping(**ports, clock=self.clock).sweep(time_left=time_left)

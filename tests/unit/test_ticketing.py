@@ -102,6 +102,18 @@ def test_the_number_has_the_date_of_the_day_in_china(hour_utc: float, day: str):
     assert counter.kept.number == f"T{day}-0001"
 
 
+def test_a_ticket_about_the_service_itself_is_shown_and_reported_and_no_customer_hears_of_it():
+    counter = Counter()
+    about = TicketRequest("open", ticket=ticket(channel="system", conversation="#operations", reason="alarm"))
+
+    outcome = counter.take(about)
+
+    assert (outcome.handled, outcome.channel, outcome.opened) == (True, "system", True)
+    assert counter.inbox.taken == []
+    assert counter.cards.shown == [(NUMBER, "open", (ZHOU, WU))]
+    assert counter.system.heard == [("opened", NUMBER, "open")]
+
+
 def test_a_request_that_comes_again_opens_nothing_more():
     counter = Counter()
     counter.take()

@@ -84,6 +84,12 @@ class TestTickets:
             "type": 3, "keyname": "处理人", "value": "zhou.min", "userid": "zhou.min",
         }  # fmt: skip
 
+    @pytest.mark.parametrize(("state", "whats"), [("open", ["claim", "close"]), ("assigned", ["close"])])
+    def test_to_a_ticket_about_the_service_itself_there_is_nobody_to_reply(self, state: str, whats: list[str]):
+        card = cards.ticket_card(replace(TICKET, channel="system", reason="alarm", state=state), task_id="t-1")
+        assert keys(card) == [f"ticket:T20261128-0007:{what}" for what in whats]
+        assert card["quote_area"]["title"] == "告警"
+
     def test_each_occasion_of_a_ticket_has_a_card_of_its_own(self):
         names = {cards.ticket_task_id(number, each) for number in ("T1", "T2") for each in ("opened", "offer-1")}
         assert len(names) == 4

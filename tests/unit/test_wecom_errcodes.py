@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from frontdesk.channels.wecom_errcodes import Policy, classify, failure, is_explained
+from frontdesk.channels.wecom_errcodes import Policy, Trouble, classify, failure, is_explained, trouble
 from frontdesk.errors import (
     AllowanceError,
     MisconfiguredError,
@@ -34,6 +34,23 @@ def test_each_code_has_its_policy(policy: Policy, codes: list[int]):
 def test_a_refused_credential_means_a_wrong_secret_when_a_token_was_asked_for():
     assert classify(40001, fetching_token=True) is Policy.ASK_A_PERSON
     assert classify(40001) is Policy.RENEW
+
+
+@pytest.mark.parametrize(
+    ("errcode", "fetching_token", "found"),
+    [
+        (60020, False, Trouble.ADDRESS),
+        (60020, True, Trouble.ADDRESS),
+        *((errcode, False, Trouble.TOKEN) for errcode in (40001, 40014, 42001)),
+        *((errcode, True, Trouble.TOKEN) for errcode in (40001, 40013, 40091, 41002, 41004)),
+        *((errcode, fetching, Trouble.QUOTA) for errcode in (45009, 45033) for fetching in (False, True)),
+        *((errcode, False, None) for errcode in (0, -1, 40003, 48002, 81013, 95001, 301002)),
+        (0, True, None),
+        (-1, True, None),
+    ],
+)
+def test_what_an_answer_tells_of_the_whole_connection(errcode: int, *, fetching_token: bool, found: Trouble | None):
+    assert trouble(errcode, fetching_token=fetching_token) == found
 
 
 def test_success_is_no_failure():

@@ -8,17 +8,19 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from frontdesk.channels.wecom_api import WecomApi
     from frontdesk.channels.wecom_calls import WecomCalls
     from frontdesk.channels.wecom_token import TokenStore
     from frontdesk.conversation.agents import Agents
+    from frontdesk.conversation.alarming import Alarming
     from frontdesk.conversation.answering import Answering
     from frontdesk.conversation.archiving import Archiving
     from frontdesk.conversation.auditing import Auditing
@@ -98,12 +100,14 @@ def reception() -> Reception:
         read_secret(vault, settings.wecom_secret_arn, "WeCom"),
         read_secret(vault, settings.identity_secret_arn, "identity"),
     )
-    keyring = Keyring.read(read_secret(vault, settings.keyring_secret_arn, "keyring").get("SM4_KEYRING"))
+    with _keyring_counted():
+        keyring = Keyring.read(read_secret(vault, settings.keyring_secret_arn, "keyring").get("SM4_KEYRING"))
     dynamodb = dynamodb_service(
         os.environ, arn=settings.keyring_secret_arn, region=settings.region, credentials=credentials, http=http
     )
     try:
-        verify_keyring(keyring, read_checks(dynamodb, settings.customer_keys_table))
+        with _keyring_counted():
+            verify_keyring(keyring, read_checks(dynamodb, settings.customer_keys_table))
     except TransientError as error:
         # A table that cannot be reached must not close the door; whoever opens the message checks again.
         _log.warning("keyring not checked", exc_info=error, extra={"code": error.code})
@@ -165,7 +169,8 @@ def collector() -> Collector:
     )
     dynamodb, sqs = aws.dynamodb(), aws.sqs()
     keyring = _keyring(vault, settings.keyring_secret_arn)
-    check_keyring(keyring, DynamoCustomerKeys(dynamodb, settings.customer_keys_table))
+    with _keyring_counted():
+        check_keyring(keyring, DynamoCustomerKeys(dynamodb, settings.customer_keys_table))
     calls = _wecom_calls(
         settings,
         holder="kf" if secrets.own_kf_secret else str(settings.agent_id),
@@ -213,6 +218,7 @@ def sweeper() -> Sweeping:
         inbox=SqsInboxWriter(sqs, settings.inbox_url),
         tickets=DynamoTicketsToOffer(dynamodb, settings.tickets_table, offer_index=settings.tickets_offer_index),
         offers=SqsTicketOffers(sqs, settings.tickets_url),
+        hours=_hours(settings.business_hours),
     )
 
 
@@ -413,8 +419,11 @@ def _wecom_calls(
     proxy_url: str,
     tokens: TokenStore,
 ) -> WecomCalls:
+    from frontdesk import telemetry
     from frontdesk.channels.wecom_calls import WecomCalls
+    from frontdesk.channels.wecom_errcodes import Trouble
 
+    metrics = {Trouble.ADDRESS: "UntrustedAddress", Trouble.TOKEN: "TokenRefused", Trouble.QUOTA: "QuotaSpent"}
     return WecomCalls(
         base_url=settings.wecom_api_base,
         corp_id=settings.corp_id,
@@ -422,6 +431,7 @@ def _wecom_calls(
         secret=secret,
         proxy_url=proxy_url,
         tokens=tokens,
+        on_trouble=lambda trouble: telemetry.emit_metrics("system", {metrics[trouble]: [1]}),
     )
 
 
@@ -584,6 +594,18 @@ def tickets() -> TicketWorker:
     )
 
 
+@cache
+def alarming() -> Alarming:
+    """Return what has tickets opened about alarms; raises `SettingsError`."""
+    from frontdesk.conversation.alarming import Alarming
+    from frontdesk.settings import AlarmTicketsSettings
+    from frontdesk.storage import aws
+    from frontdesk.storage.ticket_requests import SqsAlarmTickets
+
+    settings = AlarmTicketsSettings.read(os.environ)
+    return Alarming(requests=SqsAlarmTickets(aws.sqs(), settings.tickets_url), clock=time.time)
+
+
 def _vault(arn: str, region: str) -> JsonService:
     """Return the Secrets Manager of this deployment; ``arn`` is that of any of its secrets."""
     from frontdesk.storage.secrets import secrets_manager
@@ -601,7 +623,21 @@ def _keyring(vault: JsonService, arn: str) -> Keyring:
     def read() -> object:
         return read_secret(vault, arn, "keyring").get("SM4_KEYRING")
 
-    return Keyring.read(read(), reread=read)
+    with _keyring_counted():
+        return Keyring.read(read(), reread=read)
+
+
+@contextmanager
+def _keyring_counted() -> Iterator[None]:
+    """Count a keyring that cannot be used: without it the function does not start, and says why in its log alone."""
+    from frontdesk import telemetry
+    from frontdesk.errors import SettingsError
+
+    try:
+        yield
+    except SettingsError:
+        telemetry.emit_metrics("system", {"KeyringInvalid": [1]})
+        raise
 
 
 def _customer_keys(keyring: Keyring, store: DynamoCustomerKeys) -> CustomerKeys:
@@ -609,7 +645,8 @@ def _customer_keys(keyring: Keyring, store: DynamoCustomerKeys) -> CustomerKeys:
     from frontdesk.protection.customer_keys import CustomerKeys
     from frontdesk.protection.sealing import check_keyring
 
-    check_keyring(keyring, store)
+    with _keyring_counted():
+        check_keyring(keyring, store)
     return CustomerKeys(keyring=keyring, store=store, clock=time.time)
 
 

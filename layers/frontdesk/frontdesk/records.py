@@ -181,6 +181,10 @@ class Attendance:
     version: int = 0
 
 
+SYSTEM = "system"
+"""The channel of what belongs to no customer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """A question that needs work later. ``number`` is what the customer is told, e.g. ``T20261128-0007``.
@@ -188,6 +192,8 @@ class Ticket:
     ``state`` is open, assigned, answered or closed; ``assignee`` a user id. ``request_id`` names the request that
     opened it, so that a request which comes twice opens one. ``customer``, ``question``, ``brief`` and ``answer`` are
     words, kept sealed. ``done`` are the steps of opening that are behind it: carded, hooked, told.
+
+    One about the service itself has the channel `SYSTEM`: behind it is an alarm and no customer.
     """
 
     number: str
@@ -206,6 +212,11 @@ class Ticket:
     closed_at: int | None = None
     done: tuple[str, ...] = ()
     version: int = 0
+
+    @property
+    def has_customer(self) -> bool:
+        """Whether somebody waits for an answer to it."""
+        return self.channel != SYSTEM
 
 
 @dataclass(frozen=True, slots=True)

@@ -551,6 +551,7 @@ class SweeperSettings:
     inbox_url: str
     pulls_url: str
     tickets_url: str
+    business_hours: str
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
@@ -565,6 +566,7 @@ class SweeperSettings:
             inbox_url=reader.url("INBOX_URL"),
             pulls_url=reader.url("PULLS_URL"),
             tickets_url=reader.url("TICKETS_URL"),
+            business_hours=reader.text("BUSINESS_HOURS", optional=True),
         )
         reader.done()
         return settings
@@ -613,6 +615,21 @@ class TicketsSettings:
             webhook_url=_optional(reader, "TICKET_WEBHOOK_URL", Reader.url),
             ticket_secret_arn=reader.text("TICKET_SECRET_ARN"),
         )
+        reader.done()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmTicketsSettings:
+    """The environment of the function that asks for tickets about alarms."""
+
+    tickets_url: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings; raises `SettingsError`."""
+        reader = Reader(environ)
+        settings = cls(tickets_url=reader.url("TICKETS_URL"))
         reader.done()
         return settings
 

@@ -29,7 +29,12 @@ NAMESPACE = "Frontdesk"
 LOGGER_NAME = "frontdesk"
 _HTTP_LIBRARY = "urllib3.connection"
 _one_line_at_a_time = threading.Lock()  # all instances of Powertools' Metrics share one set
-_MILLISECONDS = frozenset({"FirstResponseTime", "ResponseTime", "ModelTime"})
+_UNITS = {  # all others are counts
+    "FirstResponseTime": MetricUnit.Milliseconds,
+    "ResponseTime": MetricUnit.Milliseconds,
+    "ModelTime": MetricUnit.Milliseconds,
+    "ArchiveLag": MetricUnit.Seconds,
+}
 # Ids and times by design. A message id has 19 digits and can pass for a bank card.
 _AS_THEY_ARE = frozenset(
     {
@@ -137,8 +142,7 @@ def emit_metrics(channel: str, values: Mapping[str, Iterable[float]]) -> None:
         metrics.clear_metrics()
         metrics.add_dimension("channel", channel)
         for name, samples in values.items():
-            unit = MetricUnit.Milliseconds if name in _MILLISECONDS else MetricUnit.Count
             for sample in samples:
-                metrics.add_metric(name=name, unit=unit, value=sample)
+                metrics.add_metric(name=name, unit=_UNITS.get(name, MetricUnit.Count), value=sample)
         if metrics.metric_set:  # Powertools has written full sets by itself
             metrics.flush_metrics()

@@ -53,6 +53,7 @@ _REASONS = {
     "agent": "同事登记",
     "wish": "客户要求登记",
     "errors": "多次无法回答",
+    "alarm": "系统告警",
 }
 _TICKET_STATES = {"open": "新工单", "assigned": "处理中的工单"}
 _TICKET_BUTTONS = {"open": ("claim", "close"), "assigned": ("reply", "close")}
@@ -99,13 +100,18 @@ def handoff_task_id(what: str, conversation: str, question_id: str, shown: str) 
 
 
 def ticket_card(ticket: Ticket, *, task_id: str) -> dict[str, Any]:
-    """Return the card of a ticket: an open one can be claimed or closed, any other one replied to or closed."""
+    """Return the card of a ticket: an open one can be claimed or closed, any other one replied to or closed.
+
+    To one without a customer there is nobody to reply.
+    """
     facts = _facts([("原因", _reason(ticket.reason))])
     person = [_member("处理人", ticket.assignee)] if ticket.assignee else []
     title = f"{_TICKET_STATES.get(ticket.state, '工单')} {ticket.number}"
-    card = _card(title, ticket.brief, ("客户的问题", ticket.question), [*facts, *person], task_id)
+    quoted = ("客户的问题" if ticket.has_customer else "告警", ticket.question)
+    card = _card(title, ticket.brief, quoted, [*facts, *person], task_id)
     whats = _TICKET_BUTTONS.get(ticket.state, _TICKET_BUTTONS["assigned"])
-    return card | {"button_list": [_ticket_button(ticket, what) for what in whats]}
+    offered = [what for what in whats if ticket.has_customer or what != "reply"]
+    return card | {"button_list": [_ticket_button(ticket, what) for what in offered]}
 
 
 def ticket_task_id(number: str, occasion: str) -> str:

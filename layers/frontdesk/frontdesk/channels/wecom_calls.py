@@ -12,7 +12,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from frontdesk.channels.wecom_errcodes import Policy, classify, failure
+from frontdesk.channels.wecom_errcodes import Policy, classify, failure, trouble
 from frontdesk.channels.wecom_http import WecomHttp
 from frontdesk.channels.wecom_token import AccessTokens, Fetched
 from frontdesk.errors import PermanentError, TransientError
@@ -20,6 +20,7 @@ from frontdesk.errors import PermanentError, TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from frontdesk.channels.wecom_errcodes import Trouble
     from frontdesk.channels.wecom_token import TokenStore
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,10 @@ _BACKOFF_S = 0.4
 
 def _never(_refusal: PermanentError) -> bool:
     return False
+
+
+def _nobody(_trouble: Trouble) -> None:
+    return
 
 
 class WecomCalls:
@@ -48,6 +53,7 @@ class WecomCalls:
         secret: str,
         tokens: TokenStore,
         proxy_url: str = "",
+        on_trouble: Callable[[Trouble], None] = _nobody,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -57,9 +63,11 @@ class WecomCalls:
 
         ``proxy_url`` is the proxy that every call goes through, "" for none. ``holder`` says whose ``secret`` it is,
         an agent id or "kf": each secret has a token of its own.
+        ``on_trouble`` is told of every answer that is about the whole connection, whatever becomes of the call.
         """
         self._corp_id = corp_id
         self._secret = secret
+        self._on_trouble = on_trouble
         self._monotonic = monotonic
         self._sleep = sleep
         self._rng = rng or random.SystemRandom()
@@ -135,21 +143,26 @@ class WecomCalls:
             self._tokens.invalidate(token.version, deadline=deadline)
             token = self._tokens.current(deadline=deadline)
             answer = self._http.call(call, query={**query, "access_token": token.value}, body=body, deadline=deadline)
-        error = failure(call, answer["errcode"])
-        if error:
-            raise error
-        return answer
+        return self._accepted(call, answer)
 
     def _fetch_token(self, deadline: float) -> Fetched:
         query = {"corpid": self._corp_id, "corpsecret": self._secret}
         answer = self._http.call("gettoken", query=query, deadline=deadline)
-        error = failure("gettoken", answer["errcode"], fetching_token=True)
-        if error:
-            raise error
+        self._accepted("gettoken", answer, fetching_token=True)
         value, lifetime_s = answer.get("access_token"), answer.get("expires_in")
         if not (isinstance(value, str) and value and isinstance(lifetime_s, int) and lifetime_s > 0):
             raise garbled("gettoken")
         return Fetched(value, lifetime_s)
+
+    def _accepted(self, call: str, answer: dict[str, Any], *, fetching_token: bool = False) -> dict[str, Any]:
+        """Return ``answer`` unless it is a refusal: then raise what that means, and tell of it where all are meant."""
+        error = failure(call, answer["errcode"], fetching_token=fetching_token)
+        if error is None:
+            return answer
+        found = trouble(answer["errcode"], fetching_token=fetching_token)
+        if found:
+            self._on_trouble(found)
+        raise error
 
 
 def garbled(call: str) -> TransientError:

@@ -6,7 +6,7 @@ Source: WeCom developer docs, path 90455 (global error codes and their notes). D
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING
 
 from frontdesk.errors import (
@@ -35,8 +35,18 @@ class Policy(Enum):
     ASK_A_PERSON = auto()  # no request will pass before somebody changes something
 
 
+class Trouble(StrEnum):
+    """What an answer tells of the whole connection to WeCom, whatever the call was about."""
+
+    ADDRESS = "address"  # the address that we call from is not among the trusted ones
+    TOKEN = "token"  # noqa: S105  # none is given to us, or a fresh one is not taken
+    QUOTA = "quota"  # too many calls, within a time or at the same time
+
+
 _RENEW = frozenset({40001, 40014, 42001})
 _REPEAT = frozenset({-1, 6000})
+
+_UNTRUSTED_ADDRESS = 60020
 
 # Seconds until a block is over. 45009: a limit per minute, the shortest; 45033: too many calls at the same time.
 _WAIT: Mapping[int, float] = {45009: 60.0, 45033: 3.0}
@@ -62,7 +72,7 @@ _ADVICE: Mapping[int, str] = {
     48007: _NOT_PERMITTED,
     50001: "the redirect domain is not trusted",
     50003: "the application is disabled",
-    60020: "add this deployment's outgoing IP address to the application's trusted IPs",
+    _UNTRUSTED_ADDRESS: "add this deployment's outgoing IP address to the application's trusted IPs",
     84074: _NOT_PERMITTED,
     86008: "the group was not created by this application",
     93000: _ROBOT,
@@ -147,6 +157,24 @@ def failure(call: str, errcode: int, *, fetching_token: bool = False) -> Frontde
             return MisconfiguredError(f"{text}: {_ADVICE.get(errcode, _WRONG_SECRET)}", code=code)
         case _:
             return _KINDS.get(errcode, PermanentError)(text, code=code)
+
+
+def trouble(errcode: int, *, fetching_token: bool = False) -> Trouble | None:
+    """Return what ``errcode`` tells of the connection, nothing where it is about the one request.
+
+    From a call other than gettoken it is asked about the last answer, after a new access token was tried.
+    """
+    if errcode == _UNTRUSTED_ADDRESS:
+        return Trouble.ADDRESS
+    match classify(errcode, fetching_token=fetching_token):
+        case Policy.WAIT:
+            return Trouble.QUOTA
+        case Policy.RENEW:
+            return Trouble.TOKEN
+        case Policy.ASK_A_PERSON if fetching_token:
+            return Trouble.TOKEN
+        case _:
+            return None
 
 
 def is_explained(refusal: PermanentError) -> bool:

@@ -308,6 +308,11 @@ class Answering:
             self._speaker.say_once(
                 first, what, self._sentences.fallback, progress, deadline=deadline, kind="fallback", insist=True
             )
+            progress.told = True
+        except TakenOverError as error:
+            # The person in charge sees what the customer wrote.
+            log.warning("fallback not sent", extra={"code": error.code, **name_of(first)})
+            progress.told = True
         except Exception as error:  # noqa: BLE001  # the outermost line of this conversation's work
             log.error("fallback not sent", exc_info=error, extra=name_of(first))
 

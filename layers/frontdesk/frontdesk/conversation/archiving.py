@@ -54,12 +54,21 @@ class Archive(Protocol):
 
 @dataclass(slots=True)
 class Tally:
-    """What one sweep did: sessions archived, by channel. ``unfinished`` when time ran out: the next sweep goes on."""
+    """What one sweep did: sessions archived, by channel. ``unfinished`` when time ran out: the next sweep goes on.
+
+    ``lag_s`` is for how many seconds too long the oldest session has waited that is idle and not archived, 0 when there
+    is none, ``None`` when a shard could not even be read.
+    """
 
     archived: Counter[str] = field(default_factory=Counter)
     superseded: int = 0
     failed: int = 0
     unfinished: bool = False
+    lag_s: int | None = 0
+
+    def left(self, last_activity_at: int | None, *, before: int) -> None:
+        """Note that a session stays behind, or that nobody knows which."""
+        self.lag_s = None if last_activity_at is None else max(0, before - last_activity_at)
 
 
 def document_name(session: SealedSession) -> str:
@@ -128,15 +137,19 @@ class Archiving:
                 total.superseded += tally.superseded
                 total.failed += tally.failed
                 total.unfinished |= tally.unfinished
+                total.lag_s = None if total.lag_s is None or tally.lag_s is None else max(total.lag_s, tally.lag_s)
         return total
 
     def _sweep_shard(self, shard: int, *, before: int, time_left: Callable[[], float]) -> Tally:
         assert self._sessions is not None  # noqa: S101  # as above
         tally = Tally()
+        oldest: int | None = None  # the one at work: they come the oldest first
         try:
             for session in self._sessions.idle(shard, before=before):
+                oldest = session.last_activity_at
                 if time_left() < _STOP_BEFORE_END_S:
                     tally.unfinished = True
+                    tally.left(oldest, before=before)
                     break
                 self._store(session)
                 try:
@@ -147,10 +160,12 @@ class Archiving:
                 else:
                     tally.archived[session.channel] += 1
                     self._announce(session)
+                oldest = None
         except Exception:
             # The other shards are not to suffer; the caller sees the count and fails the run.
             log.exception("shard not archived", extra={"shard": shard})
             tally.failed += 1
+            tally.left(oldest, before=before)
         return tally
 
     def rescue(self, session: SealedSession) -> bool:

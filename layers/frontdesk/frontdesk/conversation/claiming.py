@@ -134,7 +134,8 @@ class Claiming:
             self._duties.clear(press.conversation)
         self._finish(ticket, press)
         self._chat.close_everybodys_card(press, _CLOSED_ON_CARD.format(agent=ticket.assignee), deadline=deadline)
-        self._chat.tell(press, _CLOSED.format(number=number), deadline=deadline)
+        text = _CLOSED if ticket.has_customer else _DONE
+        self._chat.tell(press, text.format(number=number), deadline=deadline)
 
     def _claimed(self, press: Inbound, number: str, deadline: float) -> Ticket | None:
         """Return the ticket as this person's; nothing, and the person is told, when it cannot be."""
@@ -162,7 +163,8 @@ class Claiming:
 
     def _finish(self, ticket: Ticket, inbound: Inbound) -> None:
         """Let the customer and the company's ticket system know that the ticket is done."""
-        self._queue.put(ticket_notice(ticket, CLOSED, received_at_ms=inbound.received_at_ms))
+        if ticket.has_customer:
+            self._queue.put(ticket_notice(ticket, CLOSED, received_at_ms=inbound.received_at_ms))
         self._ticket_requests.put_changed(ticket)
 
     def _change(self, number: str, change: Callable[[Ticket], Ticket]) -> Ticket | None:

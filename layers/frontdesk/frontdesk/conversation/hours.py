@@ -83,6 +83,11 @@ class Hours:
             raise SettingsError(problems)
         return cls(tuple(tuple(sorted(spans)) for spans in week))
 
+    @property
+    def always(self) -> bool:
+        """Whether it is always open, which is also what a company says that has not told its hours."""
+        return self.week is None
+
     def is_open(self, now: float) -> bool:
         """Return whether people are there at ``now``."""
         if self.week is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from frontdesk.messages import rung_of
+from frontdesk.messages import Kind, rung_of
 
 if TYPE_CHECKING:
     from frontdesk.conversation.trail import Trail
@@ -32,6 +32,14 @@ class Result(StrEnum):
     DEAD = "dead"  # no attempt is left: the queue moves it to the dead letters
 
 
+_FROM_CUSTOMERS = frozenset(Kind) - {
+    *(Kind.ENTERED, Kind.PERSON, Kind.RECALLED, Kind.UNDELIVERED, Kind.STATE, Kind.DUE, Kind.TICKET)
+}
+_SERVED = frozenset(
+    {Result.ANSWERED, Result.FALLBACK, Result.BLOCKED, Result.HANDOFF, Result.RECORDED, Result.WITHHELD}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of one attempt at one message. Times in milliseconds, ``None`` where it never came so far.
@@ -39,7 +47,9 @@ class Outcome:
     ``first_response_ms`` and ``response_ms`` count from the callback to the first and the last visible message.
     ``counted`` names further things that happened, as the metrics call them. ``rung`` tells which of the model's
     endpoints gave the answer, "" where none did; ``variant`` which version of the app the customer's questions go to:
-    primary or canary, "" where there is one version, or nothing was asked.
+    primary or canary, "" where there is one version, or nothing was asked. ``served`` tells whether the customer was
+    answered, honestly apologised to, or is with a person; ``None`` where nobody waits for an answer, where it is not
+    decided yet, and where the vendor alone takes no more messages.
     """
 
     received: Received
@@ -53,6 +63,7 @@ class Outcome:
     counted: tuple[str, ...] = ()
     rung: str = ""
     variant: str = ""
+    served: bool | None = None
 
     @property
     def handled(self) -> bool:
@@ -65,7 +76,7 @@ class Progress:
     """What one attempt at one step has reached; for the audit and the outcome's figures.
 
     ``notice`` is what was kept for the customer and now stands before the reply, ``None`` where another attempt
-    composed it.
+    composed it. ``told`` tells that the customer has read the apology, or is with a person.
     """
 
     trail: Trail
@@ -77,6 +88,7 @@ class Progress:
     model_ms: int | None = None
     misconfigured: bool = False
     variant: str = ""
+    told: bool = False
     counted: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -101,4 +113,12 @@ class Progress:
             counted=tuple(self.counted),
             rung=rung_of(self.reply.attempt_id) if self.reply else "",
             variant=self.variant,
+            served=self._served(received, result),
         )
+
+    def _served(self, received: Received, result: Result) -> bool | None:
+        if received.inbound.kind not in _FROM_CUSTOMERS:
+            return None
+        if result is Result.DEAD:
+            return self.told
+        return True if result in _SERVED else False if result is Result.UNDELIVERABLE else None

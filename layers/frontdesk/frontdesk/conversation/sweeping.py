@@ -67,16 +67,29 @@ class Offers(Protocol):
         """Ask that an open ticket be offered; asking again within minutes is asking once. Raises `TransientError`."""
 
 
+class BusinessHours(Protocol):
+    """When people are there, and so when customers are expected."""
+
+    @property
+    def always(self) -> bool:
+        """Whether it is always open, or nobody has said when."""
+
+    def is_open(self, now: float) -> bool:
+        """Return whether it is open at ``now`` (epoch seconds)."""
+
+
 @dataclass(slots=True)
 class Swept:
     """What one sweep put in: ``accounts``, ``attendances`` and ``tickets``, counted.
 
-    ``failed`` counts what could not be read or put; ``unfinished`` tells that time ran out.
+    ``failed`` counts what could not be read or put; ``unfinished`` tells that time ran out. ``open`` tells whether
+    customers are expected now, ``None`` where no business hours are set.
     """
 
     put: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     unfinished: bool = False
+    open: bool | None = None
 
 
 class Sweeping:
@@ -91,6 +104,7 @@ class Sweeping:
         inbox: Queue,
         tickets: TicketsToOffer,
         offers: Offers,
+        hours: BusinessHours,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``clock`` returns epoch seconds."""
@@ -100,6 +114,7 @@ class Sweeping:
         self._inbox = inbox
         self._tickets = tickets
         self._offers = offers
+        self._hours = hours
         self._clock = clock
 
     def sweep(self, *, time_left: Callable[[], float]) -> Swept:
@@ -111,7 +126,7 @@ class Sweeping:
             ("accounts", self._pull),
             ("tickets", self._offer),
         ]
-        swept = Swept()
+        swept = Swept(open=None if self._hours.always else self._hours.is_open(now))
         for name, part in parts:
             try:
                 for count in part(now):

@@ -148,7 +148,8 @@ class Ticketing:
             raise errors[0]
 
     def _tell_number(self, ticket: Ticket, _attempt: _Attempt) -> int | None:
-        self._queue.put(ticket_notice(ticket, OPENED, received_at_ms=int(self._clock() * 1000)))
+        if ticket.has_customer:
+            self._queue.put(ticket_notice(ticket, OPENED, received_at_ms=int(self._clock() * 1000)))
         return ticket.offer_at
 
     def _show_first(self, ticket: Ticket, attempt: _Attempt) -> int | None:

@@ -2,16 +2,17 @@
 
 SQS FIFO. The group is the conversation, and for an offer, which is asked by those who know no more than its number, the
 ticket itself. What is asked twice within five minutes is asked once. A ticket that is to be opened has its words sealed
-in the body, at the place of its request; the other two have no words, and need no key.
+in the body, at the place of its request; the others have no words of a customer, and need no key.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from frontdesk.records import Ticket, TicketRequest
+from frontdesk.records import SYSTEM, Ticket, TicketRequest
 from frontdesk.storage.aws import translated
 from frontdesk.storage.bodies import Part, read_body
 from frontdesk.storage.compact_json import compact_json
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
 BODY_VERSION = 1
 _PLAIN = ("conversation", "request_id", "channel", "reason", "opened_at", "offer_at")
 _WORDS = ("customer", "question", "brief")
+# What belongs to no customer is one conversation, as in the audit; no digest begins so.
+_OPERATIONS = "#operations"
+_NOBODY = "-"
 
 
 class _Kind(Part):
-    """What tells which of the three it is."""
+    """What tells which of the four it is."""
 
     v: Literal[1]
-    what: Literal["open", "offer", "changed"]
+    what: Literal["open", "offer", "changed", "alarm"]
 
 
 class _Opening(Part):
@@ -55,6 +59,13 @@ class _Offer(Part):
     number: str = Field(min_length=1)
 
 
+class _Alarm(Part):
+    alarm: str = Field(min_length=1)
+    day: str = Field(min_length=1)
+    description: str
+    opened_at: int
+
+
 class _Change(Part):
     number: str = Field(min_length=1)
     event: str = Field(min_length=1)
@@ -73,11 +84,32 @@ def read_ticket_request(record: Mapping[str, Any], *, seals: RingSeals) -> Ticke
     if what == "changed":
         change = read_body(_Change, body, whole="body")
         return TicketRequest(what, number=change.number, event=change.event)
+    if what == "alarm":
+        return TicketRequest("open", ticket=_about(read_body(_Alarm, body, whole="body")))
     opening = read_body(_Opening, body, whole="body")
     opened = seals.open(opening.sealed, *place_of(opening.conversation, opening.request_id))
     words = read_body(_Words, opened, whole="sealed")
     ticket = Ticket(number="", **opening.model_dump(exclude={"sealed"}), **words.model_dump())
     return TicketRequest(what, ticket=ticket)
+
+
+def _about(raised: _Alarm) -> Ticket:
+    """Return the ticket that an alarm asks for: the same one all day long, however often it is raised."""
+    return Ticket(
+        number="",
+        request_id=f"alarm-{raised.day}-{_digest(raised.alarm)}",
+        conversation=_OPERATIONS,
+        channel=SYSTEM,
+        customer=_NOBODY,
+        reason="alarm",
+        question=raised.description,
+        brief=raised.alarm,
+        opened_at=raised.opened_at,
+    )
+
+
+def _digest(alarm: str) -> str:
+    return hashlib.sha256(alarm.encode()).hexdigest()[:16]
 
 
 def place_of(conversation: str, request_id: str) -> tuple[str, ...]:
@@ -94,6 +126,28 @@ def encode_opening(ticket: Ticket, seals: RingSeals) -> str:
 
 def _body(what: str, **fields: str | int | None) -> str:
     return compact_json({"v": BODY_VERSION, "what": what, **fields})
+
+
+class SqsAlarmTickets:
+    """Asks for tickets about the service itself, without any key. Raises `TransientError` or `MisconfiguredError`."""
+
+    def __init__(self, client: SQSClient, queue_url: str) -> None:
+        """``queue_url`` is that of the tickets."""
+        self._client = client
+        self._queue_url = queue_url
+
+    def put_alarm(self, alarm: str, description: str, *, day: str, at: int) -> None:
+        """Ask for a ticket about ``alarm``, raised at ``at`` (epoch seconds); one a ``day`` is opened, asked twice too.
+
+        Neither text may hold what a customer wrote: they are not sealed on their way.
+        """
+        with translated("tickets"):
+            self._client.send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=_body("alarm", alarm=alarm, day=day, description=description, opened_at=at),
+                MessageGroupId=_OPERATIONS,
+                MessageDeduplicationId=f"alarm-{day}-{_digest(alarm)}",
+            )
 
 
 class SqsTicketOffers:
