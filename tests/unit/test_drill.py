@@ -110,7 +110,9 @@ def desk(simulators_url: str) -> Desk:
             }
         },
     )()
-    where = Deployment("frontdesk", {"ResponderFunction": "f"}, {"lambda": functions}.__getitem__, simulators_url)
+    where = Deployment(
+        "frontdesk", {"ResponderFunction": "f"}, {"lambda": functions}.__getitem__, simulators_url=simulators_url
+    )
     return Desk(where, by="chen.yu", clock=clock, monotonic=clock.monotonic, sleep=clock.advance)
 
 
