@@ -14,7 +14,7 @@ from enum import StrEnum
 from frontdesk.records import Circuit
 
 THRESHOLD = 3
-"""How many failures open a circuit. Each can have cost a customer 15 s of silence."""
+"""How many failures open a circuit."""
 FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 120.0
 _MOST_DOUBLINGS = 10

@@ -23,6 +23,7 @@ class Circuiting(StrEnum):
 
     COUNTED = "counted"  # enough of them open it
     OPENS = "opens"  # this one does: nobody else will fare better until a person acts
+    OPENS_RELIEVED = "opens_relieved"  # this one does where others can answer meanwhile, else enough of them
     IGNORED = "ignored"  # it tells nothing of the endpoint
 
 
@@ -43,6 +44,8 @@ class Meaning:
 
 
 _OUTAGE = Meaning(Circuiting.COUNTED, Instead.ANY)
+# It has cost a customer many seconds already. Where somebody else can answer, the next ones need not pay them too.
+_HANGING = Meaning(Circuiting.OPENS_RELIEVED, Instead.ANY)
 _BROKEN_APP = Meaning(Circuiting.OPENS, Instead.ANY)
 _BROKEN_TEAM = Meaning(Circuiting.OPENS, Instead.OTHER_TEAM)
 _TEAM_BUSY = Meaning(Circuiting.IGNORED, Instead.OTHER_TEAM)
@@ -51,6 +54,7 @@ _THIS_REQUEST = Meaning(Circuiting.IGNORED, Instead.NOBODY)
 # Where the code tells more than the kind: permanent ones are about this request, misconfigured ones about the app, and
 # transient ones about the server.
 _BY_CODE: Mapping[str, Meaning] = {
+    "fastgpt_silent": _HANGING,
     "fastgpt_chat_busy": _THIS_REQUEST,
     "fastgpt_too_many_uploads": _THIS_REQUEST,
     "fastgpt_team_limit": _TEAM_BUSY,

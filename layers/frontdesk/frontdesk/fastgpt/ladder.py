@@ -169,7 +169,8 @@ class Ladder:
         left_s = self._left_s(climb)
         below = sum(climb.may_ask(each) for each in order[order.index(endpoint) + 1 :])
         asked, afresh = climb.question_for(endpoint)
-        runner = Runner(endpoint, leave, asked, afresh, max(left_s - SHARE_S * below, left_s / (below + 1)))
+        share_s = max(left_s - SHARE_S * below, left_s / (below + 1))
+        runner = Runner(endpoint, leave, asked, afresh, share_s, relieved=below > 0)
         if self._racers:
             return self._race(climb, runner, order, self._racers)
         deadline = self._clock() + runner.share_s
@@ -251,7 +252,10 @@ class Ladder:
         """Note it, and raise what no other endpoint can help."""
         endpoint, meaning = runner.endpoint, meaning_of(error)
         hurried = error.code == DeadlineError.code and runner.share_s < SHARE_S  # no endpoint's fault
-        endpoint.breaker.failed(runner.leave, error, Circuiting.IGNORED if hurried else meaning.circuit)
+        circuit = Circuiting.IGNORED if hurried else meaning.circuit
+        if circuit is Circuiting.OPENS_RELIEVED:
+            circuit = Circuiting.OPENS if runner.relieved else Circuiting.COUNTED
+        endpoint.breaker.failed(runner.leave, error, circuit)
         _log.warning("endpoint failed", extra={"rung": endpoint.rung, "code": error.code})
         if error.code in OUT_OF_POINTS:
             self._happened("out_of_points")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Runner:
     """An endpoint that is asked ``question`` with leave of its breaker, within ``share_s`` seconds.
 
-    ``afresh`` tells that the talk goes on from there in the chat of this question.
+    ``afresh`` tells that the talk goes on from there in the chat of this question; ``relieved`` that others below it
+    may be asked instead.
     """
 
     endpoint: Endpoint
@@ -28,6 +29,7 @@ class Runner:
     question: Question
     afresh: bool
     share_s: float
+    relieved: bool = False
     watch: Watch = field(default_factory=Watch)
 
 
