@@ -66,6 +66,7 @@ load: $(DEVELOPMENT) ## let many customers write to the local run, or to the bot
 
 soak: setup ## half an hour of that while everything fails in turn, on a local run of its own; ARGS=… as for `make load`
 	@HANDOFF_TRIGGERS=asked $(BIN)/python -m ops.local up --detach
+	-@$(BIN)/python -m simulators.traffic --rate 1.5 --seconds 30 --drain 60 >/dev/null
 	@$(BIN)/python -m simulators.traffic --rate 2 --seconds 1800 --burst 10 --burst-every 60 --troubled \
 		--drain 900 --json .local/soak.json $(ARGS); status=$$?; $(BIN)/python -m ops.local down; exit $$status
 

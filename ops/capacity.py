@@ -49,7 +49,7 @@ class Measured:
     writes: float = 30.0
     index_writes: float = 4.0
     circuit_reads_s: float = 0.2
-    log_bytes: int = 3_300
+    log_bytes: int = 3_100
     secrets: int = 3
     peak: float = 3.0
     busy_hours: float = 8.0

@@ -29,10 +29,6 @@ _START_LIMIT_S = 60.0
 _SENDING = re.compile(r"(?P<indent> *)(?P<listed>- |Action: )(?P<action>sqs:SendMessage)\n")
 _COMPOSITE = re.compile(r"^  \w+:\n    Type: AWS::CloudWatch::CompositeAlarm\n(?:(?:    .*)?\n)*", re.MULTILINE)
 _AGREE_LIMIT_S = 20.0
-# ministack starts a process for each call that finds all others busy, and unpacks the layers for it. Without a bound
-# one slow moment under load has hundreds of them started at once, and none gets done; with it, what is above is
-# refused with 429, as by AWS, and WeCom repeats it.
-_CALLBACKS_AT_ONCE = 8
 # ministack takes any key; with permissions enforced, this one is the account's owner.
 _ACCESS_KEY = "test"
 # What its functions inherit of our environment. Nothing else: a vendor's key in it would reach every function.
@@ -143,9 +139,6 @@ class LocalAws:
             for resource in self.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
         }
         self._apply_what_was_dropped(resources, parameters, stack)
-        self.client("lambda").put_function_concurrency(
-            FunctionName=resources["CallbackFunction"], ReservedConcurrentExecutions=_CALLBACKS_AT_ONCE
-        )
         return resources
 
     def _as_understood_here(self, built: Path, build_id: str) -> Path:

@@ -7,6 +7,7 @@ Memory Used" is that of the largest process ever, so that is not read.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mypy_boto3_logs import CloudWatchLogsClient
 
 _REPORT = re.compile(r"^REPORT .*?\tBilled Duration: ([0-9.]+) ms\tMemory Size: (\d+) MB")
 _LOGS = "Logs"
 _LIMIT_S = 60
+_WINDOW_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +71,19 @@ def used(aws: Mapping[str, Any], since_ms: int) -> dict[str, Usage]:
     )
     found = {}
     for name, group in aws["resources"].items():
-        if not name.endswith(_LOGS):
-            continue
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since_ms)
-        try:
-            usage = Usage.of(event["message"] for page in pages for event in page["events"])
-        except (BotoCoreError, ClientError):
-            return {}
-        if usage.log_bytes:
-            found[name.removesuffix(_LOGS)] = usage
+        if name.endswith(_LOGS):
+            try:
+                usage = Usage.of(_lines(logs, group, since_ms, int(time.time() * 1000)))
+            except (BotoCoreError, ClientError):
+                return {}
+            if usage.log_bytes:
+                found[name.removesuffix(_LOGS)] = usage
     return found
+
+
+def _lines(logs: CloudWatchLogsClient, group: str, since_ms: int, until_ms: int) -> Iterator[str]:
+    """Yield a log's lines, asked for by the minute: after 10,000 of them the local AWS has no next page."""
+    for start_ms in range(since_ms, until_ms, _WINDOW_MS):
+        end_ms = min(start_ms + _WINDOW_MS, until_ms) - 1
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=start_ms, endTime=end_ms)
+        yield from (event["message"] for page in pages for event in page["events"])

@@ -76,8 +76,9 @@ class Shown:
 
 @dataclass(slots=True)
 class Verdict:
-    """The findings. ``first_ms`` and ``answer_ms`` are from the moment a message was due until something was shown.
+    """The findings.
 
+    From the moment a message was due, ``first_ms`` is until anything was shown, ``answer_ms`` until its answer was.
     ``lost``, ``doubled`` and ``out_of_order`` name marks, or customer and kind of what has none;
     ``waiting`` are the customers of what is lost so far.
     """
@@ -131,7 +132,8 @@ class _Chat:
                 verdict.lost.append(_name(sent))
                 verdict.waiting.add(sent.act.customer)
             if answer is not None:
-                verdict.answer_ms.append((sent.act.at_s, answer.at_ms - sent.due_ms))
+                if fate is Fate.ANSWERED:
+                    verdict.answer_ms.append((sent.act.at_s, answer.at_ms - sent.due_ms))
                 first = next(entry for entry in self._shown if entry is answer or self._consoles(entry, sent))
                 verdict.first_ms.append((sent.act.at_s, first.at_ms - sent.due_ms))
         verdict.doubled += [mark for mark, answers in self._answers.items() if len(answers) > 1]

@@ -20,6 +20,11 @@ class Vendor:
         self.told: list[tuple[str, Any]] = []
         self._busy = busy
 
+    async def delete(self, path: str) -> None:
+        if self._busy:
+            raise httpx.ReadTimeout("busy")
+        self.told.append((path, "taken back"))
+
     async def post(self, path: str, document: object = None) -> dict[str, Any]:
         if self._busy:
             raise httpx.ReadTimeout("busy")
@@ -38,7 +43,8 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_each_vendor_is_told_its_own_troubles_and_one_process_is_ended(ended: list[str]) -> None:
     wecom, fastgpt = Vendor(), Vendor()
     happened = asyncio.run(make(0.3, {"wecom": wecom, "fastgpt": fastgpt}, {"aws": 1}, seed=1))
-    assert len(wecom.told) + len(fastgpt.told) + len(ended) == len(happened) == len(TROUBLES)
+    told = [document for _, document in wecom.told + fastgpt.told if document != "taken back"]
+    assert len(told) + len(ended) == len(happened) == len(TROUBLES)
     assert ended == ["Responder"]
     assert ("/tokens/revoke", {}) in wecom.told
     assert all(path == "/faults" for path, _ in fastgpt.told)
@@ -57,3 +63,11 @@ def test_in_half_an_hour_there_is_about_one_a_minute() -> None:
     gaps = [later[0] - earlier[0] for earlier, later in pairwise(made)]
     assert 20 <= len(made) <= 26
     assert all(50 < gap < 80 for gap in gaps)
+
+
+def test_what_has_not_struck_is_taken_back_before_the_next(ended: list[str]) -> None:
+    fastgpt = Vendor()
+    asyncio.run(make(0.1, {"wecom": Vendor(), "fastgpt": fastgpt}, {"aws": 1}, seed=1))
+    for place, (_, document) in enumerate(fastgpt.told):
+        if document != "taken back":
+            assert fastgpt.told[place - 1][1] == "taken back"
