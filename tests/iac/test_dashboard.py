@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from frontdesk.channels import wecom_app, wecom_kf
+from ops.costs import Prices
 from ops.deployment import ROOT
 from tests.iac.test_alarms import FUNCTIONS, PUBLISHED, SYSTEM
 from tests.unit.test_docs import rows, section
@@ -165,6 +166,23 @@ def test_a_line_that_an_alarm_is_about_is_drawn_at_its_threshold(
         "Error lines, per day": "ErrorLinesAlarm",
     }
     assert drawn == {title: resources[alarm]["Properties"]["Threshold"] for title, alarm in thresholds.items()}
+
+
+def test_the_prices_are_those_of_the_one_table(template: dict[str, Any]) -> None:
+    units = {
+        "LambdaGbSecond": ("lambda_arm64_gb_s", 1),
+        "LambdaRequestMillion": ("lambda_requests", 1e6),
+        "DynamoDbWriteMillion": ("dynamodb_write_units", 1e6),
+        "DynamoDbReadMillion": ("dynamodb_read_units", 1e6),
+        "SqsFifoMillion": ("sqs_fifo_requests", 1e6),
+        "HttpApiMillion": ("http_api_requests", 1e6),
+    }
+    for region, written in template["Mappings"]["Prices"].items():
+        listed = Prices.read(region)
+        assert listed.currency == "USD"
+        assert set(written) == set(units)
+        for name, (unit, each) in units.items():
+            assert float(written[name]) == pytest.approx(listed.prices[unit] * each), name
 
 
 def test_it_is_drawn_once_in_the_docs() -> None:
