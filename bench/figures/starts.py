@@ -1,8 +1,9 @@
-"""The first invoke of every function that a queue, a table, a topic or the clock calls, from the start of the process to the answer: a cold start.
+"""The first invoke of every function that a queue, a table, a topic or the clock calls: its cold start.
 
-From the built artefacts, under the real Lambda runtime, with nothing to do: an empty batch, or an empty table. What is
-measured is the interpreter, the imports, the secrets that are read and the clients that are made. The baseline makes
-bare boto3 clients of the same AWS services, in the same layers, and answers.
+From the start of the process to the answer, from the built artefacts, under the real Lambda runtime, with nothing to
+do: an empty batch, or an empty table. What is measured is the interpreter, the imports, the secrets that are read and
+the clients that are made. The baseline makes bare boto3 clients of the same AWS services, in the same layers, and
+answers.
 
 The functions, the services that their roles let them call, and their environment are read from the template.
 """
