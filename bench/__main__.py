@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FIGURES = {
     "cpu": "the callback's processor time for a message, against wechatpy",
     "start": "the callback's first invoke, against a bare boto3 function",
-    "starts": "every other function's first invoke, against bare boto3 clients of the same services",
+    "starts": "the other functions' first invoke, against bare boto3 clients of the same services",
     "acknowledge": "how long WeCom waits for the callback, at 50 messages a second",
     "answer": "what the responder adds to the model's own time",
     "kf": "from a notification of 微信客服 to the message in the inbox",

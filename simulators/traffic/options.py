@@ -68,7 +68,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
     parser.add_argument(
         "--fastgpt", action="append", default=[], metavar="URL", help="the bot's simulated FastGPT; again for a standby"
     )
-    parser.add_argument("--rate", type=_positive, default=5.0, help="messages a second (default 5)")
+    parser.add_argument("--rate", type=_positive, default=2.0, help="messages a second (default 2)")
     parser.add_argument("--seconds", type=_positive, default=60.0, help="how long (default 60)")
     parser.add_argument("--customers", type=int, default=200, help="(default 200)")
     parser.add_argument("--kf", type=_share, help="customers of 微信客服 (default 0.2 if it is simulated)")

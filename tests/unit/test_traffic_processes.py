@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ops.costs import Bill, Prices
+from simulators.traffic import processes
 from simulators.traffic.processes import Memory, end_one
 from simulators.traffic.usage import Usage, billed
 
@@ -54,6 +56,12 @@ def run() -> Iterator[subprocess.Popen[str]]:
         leader.wait(LIMIT_S)
         leader.stdin.close()
         leader.stdout.close()
+        deadline = time.monotonic() + LIMIT_S
+        while list(
+            processes._session(leader.pid)
+        ):  # the child belongs to nobody now, and ends when the system sees to it
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_memory_is_told_by_process_and_the_functions_apart() -> None:
