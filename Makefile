@@ -15,8 +15,8 @@ DEVELOPMENT := .venv/installed
 LOCAL_AWS := .venv-aws/installed
 SCAN_BIN := .venv-scan/bin
 SCANNERS := .venv-scan/installed
-# For the deployment only: make deploy PYTHON_RUNTIME=python3.12 ARCHITECTURE=x86_64
-export PYTHON_RUNTIME ARCHITECTURE
+# For the deployment only: make deploy STAGE=staging PYTHON_RUNTIME=python3.12 ARCHITECTURE=x86_64
+export STAGE PYTHON_RUNTIME ARCHITECTURE
 export PYTHONPATH := layers/frontdesk
 
 .PHONY: help setup run stop test lint scan sbom format bench chaos drill load soak build deploy conformance ops doctor validate lock browser clean
@@ -73,7 +73,7 @@ soak: setup ## half an hour of that while everything fails in turn, on a local r
 build: setup ## build the deployment for PYTHON_RUNTIME and ARCHITECTURE
 	$(BIN)/python -m ops.deployment build
 
-deploy: setup ## build and deploy to the AWS account in force; ARGS=… goes to sam deploy
+deploy: build validate ## build, lint, test the template, then deploy to the AWS account in force; ARGS=… to sam deploy
 	$(BIN)/python -m ops.deployment deploy $(ARGS)
 
 conformance: $(DEVELOPMENT) ## check any bot for 微信客服 at URL=https://bot.example/callback; ARGS=--help tells more

@@ -9,6 +9,7 @@ import click
 
 from ops.cli.answers import answers
 from ops.cli.audit import audit
+from ops.cli.canary import canary
 from ops.cli.cost import cost
 from ops.cli.doctor import doctor
 from ops.cli.drill import drill
@@ -30,7 +31,22 @@ def main() -> None:
     """Operate Frontdesk: keys, audit, erasure, rules, answers, reviews, dead letters, logs, costs, drills; a doctor."""
 
 
-for _command in (keys, audit, erase, export, rules, answers, review, redrive, tail, replay, cost, drill, doctor):
+for _command in (
+    keys,
+    audit,
+    erase,
+    export,
+    rules,
+    answers,
+    review,
+    redrive,
+    tail,
+    replay,
+    cost,
+    drill,
+    doctor,
+    canary,
+):
     main.add_command(_command)
 
 

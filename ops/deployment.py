@@ -25,17 +25,21 @@ from frontdesk.conversation.hours import Hours
 from frontdesk.errors import SettingsError
 from ops.build_id import build_id, source_digest
 from ops.environment import DotenvError, settings_in_force
+from ops.stages import StageError, checked_stack_name, stage_in_force
 from ops.template import load_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from ops.stages import Stage
 
 ROOT = Path(__file__).resolve().parent.parent
 SAM = ROOT / ".venv-aws" / "bin" / "sam"
 LOCAL_PYTHON = ROOT / ".venv-aws" / "bin" / "python"
 
 _BUILD_LIMIT_S = 600
-_DEPLOY_LIMIT_S = 3600
+# Four waves of functions, each with its rehearsal of a quarter of an hour and up to one of CanaryMinutes.
+_DEPLOY_LIMIT_S = 6 * 3600
 _BUILDS_KEPT = 3
 _HTTPS_PORT = 443
 # What the functions in the network of the fixed egress call, beside AWS.
@@ -104,8 +108,8 @@ def parameters_from(settings: Mapping[str, str], template: Path) -> dict[str, st
     """Return a value for each parameter of ``template`` that has one: a setting, or else its default.
 
     Raises `DeploymentError` naming every setting that is missing, or saying what is wrong where no pattern of the
-    template can: with the business hours, which keep functions from starting, and with addresses that the fixed egress
-    does not let through.
+    template can: business hours with which no function would start, addresses that the fixed egress does not let
+    through, or a release that is tried in a colleague's name whose words go to customers.
     """
     chosen = {}
     missing = []
@@ -129,6 +133,8 @@ def parameters_from(settings: Mapping[str, str], template: Path) -> dict[str, st
         shut = [setting_name(name) for name in _LEADS_OUT if chosen.get(name) and _port(chosen[name]) != _HTTPS_PORT]
         if shut:
             raise DeploymentError(f"FIXED_EGRESS lets HTTPS at port 443 out and nothing else: {', '.join(shut)}")
+    if chosen.get("ReleaseCheckUser", "") in set(chosen.get("HandoffAgents", "").split("|")) - {""}:
+        raise DeploymentError("RELEASE_CHECK_USER must be none of HANDOFF_AGENTS: what those type goes to customers")
     return chosen
 
 
@@ -246,6 +252,15 @@ def _last_lines(log: Path) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
 
 
+def sam_arguments(stage: Stage, rest: list[str]) -> list[str]:
+    """Return the options of `sam deploy` for ``stage``, with those of a person; raises `StageError`."""
+    for number, option in enumerate(rest):
+        name, _, value = option.partition("=")
+        if name == "--stack-name":
+            checked_stack_name(value or "".join(rest[number + 1 : number + 2]))
+    return ["--config-env", stage.sams_name, *rest]
+
+
 def main(arguments: list[str]) -> int:
     """Build, and deploy to the AWS account in force (``deploy``) or not (``build``); the rest goes to `sam deploy`."""
     verb, *rest = arguments or ["help"]
@@ -254,20 +269,23 @@ def main(arguments: list[str]) -> int:
         return 2
     template = ROOT / "template.yaml"
     try:
-        settings = settings_in_force(ROOT, os.environ)
+        stage = stage_in_force(ROOT, os.environ)
+        settings = settings_in_force(ROOT, os.environ, stage.name)
         defaults = load_template(template)["Parameters"]
         wanted = {
             name: settings.get(setting_name(name), defaults[name]["Default"])
             for name in ("PythonRuntime", "Architecture")
         }
         parameters = parameters_from(settings, template) if verb == "deploy" else wanted
+        options = sam_arguments(stage, rest)
         folder = build(Target.of_parameters(wanted))
         if verb == "build":
             print(f"Built: {folder}")
             return 0
         parameters["BuildId"] = build_id(ROOT, parameters)
-        deploy(folder / "template.yaml", parameters, arguments=rest, environ=os.environ)
-    except (DeploymentError, DotenvError) as exc:
+        print(f"Deploying build {parameters['BuildId']} as {stage.name} …")
+        deploy(folder / "template.yaml", parameters, arguments=options, environ=os.environ)
+    except (DeploymentError, DotenvError, StageError) as exc:
         print(exc, file=sys.stderr)
         return 1
     return 0

@@ -7,8 +7,8 @@ the file that the local run writes. Everything here acts with the operator's own
 from __future__ import annotations
 
 import json
+import os
 import threading
-import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from frontdesk.storage.customer_keys import DynamoCustomerKeys
 from frontdesk.storage.tickets import DynamoTickets
 from ops.deployment import ROOT
 from ops.local.aws import LocalAws
+from ops.stages import StageError, stage_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,11 +66,12 @@ class Deployment:
     simulators_url: str = ""
 
 
-def stack_name(root: Path = ROOT) -> str:
-    """Return the name that `make deploy` gives the stack."""
-    settings = tomllib.loads((root / "samconfig.toml").read_text(encoding="utf-8"))
-    name: str = settings["default"]["deploy"]["parameters"]["stack_name"]
-    return name
+def stack_name(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the name that `make deploy` gives the stack of the stage in force; raises `DeskError`."""
+    try:
+        return stage_in_force(root, environ).stack
+    except StageError as error:
+        raise DeskError(str(error)) from None
 
 
 def cloud_client(service: str) -> Any:

@@ -1,4 +1,4 @@
-"""Reads the settings a person gives: the environment, and under it the file `.env`."""
+"""Reads the settings a person gives: the environment, under it the file of the stage, and under that `.env`."""
 
 from __future__ import annotations
 
@@ -39,9 +39,15 @@ def _unquoted(value: str) -> str:
     return re.split(r"\s+#", value, maxsplit=1)[0].strip()
 
 
-def settings_in_force(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return ``environ`` laid over the settings of `.env` in ``root``; empty values count as not set."""
-    file = root / ".env"
-    given = parse_dotenv(file.read_text(encoding="utf-8")) if file.is_file() else {}
+def settings_in_force(root: Path, environ: Mapping[str, str], stage: str = "") -> dict[str, str]:
+    """Return ``environ`` laid over the settings of `.env` in ``root``; empty values count as not set.
+
+    Those of `.env.<stage>`, if there are any, lie between the two. Raises `DotenvError`.
+    """
+    layers: list[Mapping[str, str]] = []
+    for name in (".env", f".env.{stage}" if stage else ""):
+        file = root / name
+        if name and file.is_file():
+            layers.append(parse_dotenv(file.read_text(encoding="utf-8"), name))
     # Emptied one by one, so that a variable that is set to nothing does not hide the line of the file.
-    return {name: value for values in (given, environ) for name, value in values.items() if value.strip()}
+    return {name: value for values in (*layers, environ) for name, value in values.items() if value.strip()}

@@ -17,7 +17,7 @@ from frontdesk.errors import ChargeUnknownError, ErasedError, FrontdeskError, Ma
 from frontdesk.redelivery import attempt_of, partial_response, wait_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from frontdesk.conversation.outcomes import Outcome
     from frontdesk.messages import Received
@@ -41,6 +41,9 @@ _RUNGS = {
     "cached": "AnsweredCached",
 }
 _BY_THE_MODEL = {Result.ANSWERED, Result.HANDOFF}
+_GAVE_UP = {Result.FALLBACK, Result.DEAD, Result.UNDELIVERABLE}
+# What is counted a second time, under the version of the app, where two are compared.
+_COMPARED = {"Answered", "Fallback", "Handoff", "Failed", "SatisfactionGood", "SatisfactionBad"}
 _UNOPENED = {UnopenableError.code, ErasedError.code}
 _log = telemetry.build_logger()
 _workers = ThreadPoolExecutor(max_workers=_BATCH, thread_name_prefix="conversation")
@@ -102,12 +105,14 @@ def _answered_by(outcome: Outcome) -> tuple[str, ...]:
     return (_RUNGS[outcome.rung],) if outcome.rung and outcome.result in _BY_THE_MODEL else ()
 
 
-def _count(outcomes: Iterable[Outcome], *, lost: int) -> None:
+def _count(outcomes: Sequence[Outcome], *, lost: int) -> None:
     """Write what became of the messages; ``lost`` of them were given up unread."""
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     samples = [each for outcome in outcomes for each in _samples(outcome)]
     for channel, name, sample in samples + _promise("system", served=False) * lost:
         values[channel][name].append(sample)
+    for outcome in outcomes:
+        _compare(outcome)
     for channel, metrics in values.items():
         telemetry.emit_metrics(channel, metrics)
 
@@ -138,3 +143,27 @@ def _samples(outcome: Outcome) -> Iterable[tuple[str, str, float]]:
 def _promise(channel: str, *, served: bool) -> list[tuple[str, str, float]]:
     """Return the samples of one message of which it is decided now: both names get one, so an average is a share."""
     return [(channel, "Served", int(served)), (channel, "Unserved", int(not served))]
+
+
+def _compare(outcome: Outcome) -> None:
+    """Count a message under the version of the app that its customer has, where two are compared.
+
+    One line a message, with the conversation beside it: customers are what is compared. What comes again is counted
+    when it is done.
+    """
+    if not outcome.variant or outcome.result is Result.RETRY:
+        return
+    counts: dict[str, list[float]] = {name: [1] for name in outcome.counted if name in _COMPARED}
+    if outcome.model_ms is not None or outcome.result in _GAVE_UP:
+        helped = outcome.result in _BY_THE_MODEL and outcome.rung not in {"", outcome.variant}
+        counts |= {"Asked": [1], "Missed": [float(helped or outcome.result in _GAVE_UP)]}
+        named = _COUNTED.get(outcome.result)
+        counts |= {named: [1]} if named in _COMPARED else {}
+        for name, sample in (
+            ("Confidence", outcome.confidence),
+            ("FirstResponseTime", outcome.first_response_ms),
+            ("ModelTime", outcome.model_ms),
+        ):
+            counts |= {} if sample is None else {name: [sample]}
+    inbound = outcome.received.inbound
+    telemetry.emit_metrics(inbound.channel, counts, variant=outcome.variant, conversation=inbound.conversation)

@@ -27,11 +27,13 @@ READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "CollectorFunction": settings.CollectorSettings.read,
     "ResponderFunction": settings.ResponderSettings.read,
     "TicketsFunction": settings.TicketsSettings.read,
+    "AlarmTicketsFunction": settings.AlarmTicketsSettings.read,
     "SweepFunction": settings.SweeperSettings.read,
     "ArchiverFunction": settings.ArchiverSettings.read,
     "ArchiverStreamFunction": settings.ArchiverStreamSettings.read,
     "AuditorFunction": settings.AuditorSettings.read,
     "ReviewerFunction": settings.ReviewerSettings.read,
+    "ReleaseFunction": settings.ReleaseSettings.read,
     "DoctorFunction": settings.DoctorSettings.read,
 }
 _AES_KEYS = ("WECOM_ENCODING_AES_KEY", "WECOM_KF_ENCODING_AES_KEY")

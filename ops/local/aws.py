@@ -28,6 +28,8 @@ MINISTACK = ROOT / ".venv-aws" / "bin" / "ministack"
 _START_LIMIT_S = 60.0
 _SENDING = re.compile(r"(?P<indent> *)(?P<listed>- |Action: )(?P<action>sqs:SendMessage)\n")
 _COMPOSITE = re.compile(r"^  \w+:\n    Type: AWS::CloudWatch::CompositeAlarm\n(?:(?:    .*)?\n)*", re.MULTILINE)
+# The versions' logical ids are made of the one; the other tells whether there is anything of CodeDeploy.
+_WANTED_BY_THE_TRANSFORM = ("BuildId", "GradualDeployment")
 _AGREE_LIMIT_S = 20.0
 # ministack takes any key; with permissions enforced, this one is the account's owner.
 _ACCESS_KEY = "test"
@@ -126,7 +128,7 @@ class LocalAws:
 
         Raises `DeploymentError`.
         """
-        template = self._as_understood_here(built, parameters["BuildId"])
+        template = self._as_understood_here(built, parameters)
         deploy(
             template,
             parameters,
@@ -141,14 +143,13 @@ class LocalAws:
         self._apply_what_was_dropped(resources, parameters, stack)
         return resources
 
-    def _as_understood_here(self, built: Path, build_id: str) -> Path:
+    def _as_understood_here(self, built: Path, parameters: Mapping[str, str]) -> Path:
         """Return a copy of the built template in which three things are said as ministack (1.5.33) understands them.
 
-        It runs SAM's transform without the parameters' values, defaults apart, and the transform wants to know the
-        BuildId: that becomes its default. It also knows an action of its own for messages sent in batches, where AWS
-        asks for sqs:SendMessage: who has the one gets the other. And it knows composite alarms by its API only, so they
-        are left out here. The copy stands beside links to the artefacts,
-        because it names them relatively.
+        It runs SAM's transform without the parameters' values, defaults apart, and the transform wants to know some:
+        those become the defaults. It also knows an action of its own for messages sent in batches, where AWS asks for
+        sqs:SendMessage: who has the one gets the other. And it knows composite alarms by its API only, so they are left
+        out here. The copy stands beside links to the artefacts, because it names them relatively.
         """
         folder = self.folder / "deployment"
         folder.mkdir(parents=True, exist_ok=True)
@@ -157,12 +158,13 @@ class LocalAws:
                 link = folder / artefact.name
                 link.unlink(missing_ok=True)
                 link.symlink_to(artefact)
-        declaration = "  BuildId:\n    Type: String\n"
         text = (built / "template.yaml").read_text(encoding="utf-8")
-        if text.count(declaration) != 1:
-            raise DeploymentError("the built template does not declare BuildId as expected")
+        for name in _WANTED_BY_THE_TRANSFORM:
+            declared = re.compile(rf"(?m)^(  {name}:\n    Type: String\n)(?:    Default: .*\n)?")
+            text, count = declared.subn(rf"\g<1>    Default: '{parameters[name]}'\n", text)
+            if count != 1:
+                raise DeploymentError(f"the built template does not declare {name} as expected")
         copy = folder / "template.yaml"
-        text = text.replace(declaration, f"{declaration}    Default: '{build_id}'\n")
         copy.write_text(_COMPOSITE.sub("", _SENDING.sub(_sending_batches, text)), encoding="utf-8")
         return copy
 

@@ -119,32 +119,48 @@ class LocalStack:
         shutil.rmtree(self.aws.folder, ignore_errors=True)
         self.processes.logs.mkdir(parents=True, exist_ok=True)
         self.description.unlink(missing_ok=True)
-        target = Target.this_machine(LOCAL_PYTHON)
-        self._say(f"Building for {target.runtime} on {target.architecture} …")
-        log = self.processes.logs / "sam.log"
-        log.write_bytes(b"")
-        built = build(target, log=log)
+        self._sam_log.write_bytes(b"")
+        target, built = self._build()
         self._say("Starting the local AWS …")
         self.aws.start(self.processes)
-        self._say("Deploying template.yaml to it …")
-        parameters = self._parameters(target)
-        self.build_id = parameters["BuildId"]
-        self.resources = self.aws.deploy(built, parameters, self.options.stack, log)
+        self._deploy(target, built, {})
         self._say("Starting the simulators and the page …")
         self._start_simulators()
         self.processes.wait_until("aws", self._callback_answers, _ANSWER_LIMIT_S)
         _write_privately(self.description, json.dumps(self._described(), indent=2))
         self._say(f"Ready: {self.console_url}   (settings, logs and state: {folder})")
 
-    def _parameters(self, target: Target) -> dict[str, str]:
+    def deploy(self, changed: Mapping[str, str] | None = None) -> None:
+        """Deploy once more to what runs already, with ``changed`` settings; raises `DeploymentError`."""
+        self._deploy(*self._build(), changed or {})
+
+    @property
+    def _sam_log(self) -> Path:
+        return self.processes.logs / "sam.log"
+
+    def _build(self) -> tuple[Target, Path]:
+        target = Target.this_machine(LOCAL_PYTHON)
+        self._say(f"Building for {target.runtime} on {target.architecture} …")
+        return target, build(target, log=self._sam_log)
+
+    def _deploy(self, target: Target, built: Path, changed: Mapping[str, str]) -> None:
+        self._say("Deploying template.yaml to it …")
+        parameters = self._parameters(target, changed)
+        self.build_id = parameters["BuildId"]
+        self.resources = self.aws.deploy(built, parameters, self.options.stack, self._sam_log)
+
+    def _parameters(self, target: Target, changed: Mapping[str, str]) -> dict[str, str]:
         settings = {
             **self.vendors.settings,
+            **changed,
             "PYTHON_RUNTIME": target.runtime,
             "ARCHITECTURE": target.architecture,
             # There is no network of AWS here, and no name to be given.
             "FIXED_EGRESS": "false",
             "DOMAIN_NAME": "",
             "CERTIFICATE_ARN": "",
+            # The local AWS has no CodeDeploy; and whoever tries something here wants it live at once.
+            "GRADUAL_DEPLOYMENT": "false",
         }
         parameters = parameters_from(settings, ROOT / "template.yaml")
         return {**parameters, "BuildId": build_id(ROOT, parameters)}

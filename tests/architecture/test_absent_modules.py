@@ -47,6 +47,10 @@ ABSENT["doctor.handler"] = {
     *("frontdesk.conversation", "frontdesk.storage.aws"),
 }
 ABSENT["archiver.stream"] = ABSENT["archiver.handler"]
+ABSENT["release.handler"] = {
+    *("requests", "pydantic", "gmssl", "markdown_it", "defusedxml", *RULES),
+    *("frontdesk.fastgpt", "frontdesk.conversation"),
+}
 # The functions of the composition that each of them runs.
 BUILDERS = {
     "callback.handler": {"reception"},
@@ -56,6 +60,7 @@ BUILDERS = {
     "auditor.handler": {"auditor", "_vault"},
     "auditor.review": {"reviewer", "_vault", "_keyring", "_customer_keys", "_rules"},
     "doctor.handler": {"doctor", "_vault", "_endpoints"},
+    "release.handler": {"releases", "_vault"},
 }
 
 

@@ -8,6 +8,7 @@ settings → messages, errors
 telemetry → errors, and the redaction of protection
 redelivery → errors
 diagnosis → errors, records
+rehearsal → messages, records, errors
 records → messages
 messages, errors → standard library
 """
@@ -39,6 +40,7 @@ PARTS: dict[str, set[str]] = {
     "telemetry": {"errors", "protection"},  # the log's redaction
     "redelivery": {"errors"},
     "diagnosis": {"errors", "records"},
+    "rehearsal": WORDS,
     "conversation": WORDS | {"conversation"},
     "channels": WORDS | {"channels"},
     "fastgpt": WORDS | {"fastgpt"},

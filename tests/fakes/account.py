@@ -104,6 +104,8 @@ class FakeAccount:
             return given
         if "Fn::GetAtt" in given:
             return f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{given['Fn::GetAtt'][0]}"
+        if "Fn::If" in given:  # this account has none of what is optional
+            return self._value(given["Fn::If"][2])
         name = given["Ref"]
         if name in TEMPLATE["Parameters"]:
             return self.parameters.get(name, "")

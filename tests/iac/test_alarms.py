@@ -20,6 +20,8 @@ PUBLISHED = {
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {"QueueName"},
     ("AWS/SQS", "ApproximateAgeOfOldestMessage"): {"QueueName"},
     ("AWS/Lambda", "Errors"): {"FunctionName", "Resource"},
+    # Of one version behind a weighted alias.
+    ("AWS/Lambda", "Errors of a version"): {"FunctionName", "Resource", "ExecutedVersion"},
     ("AWS/Lambda", "Throttles"): {"FunctionName", "Resource"},
     ("AWS/Lambda", "Invocations"): {"FunctionName", "Resource"},
     ("AWS/Lambda", "Duration"): {"FunctionName", "Resource"},
@@ -113,8 +115,14 @@ BUDGET = 0.001  # 99.9 % of the messages
 
 
 @pytest.fixture
-def alarms(resources: dict[str, Any]) -> dict[str, Any]:
+def every_alarm(resources: dict[str, Any]) -> dict[str, Any]:
     return {name: r["Properties"] for name, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"}
+
+
+@pytest.fixture
+def alarms(every_alarm: dict[str, Any]) -> dict[str, Any]:
+    """Return those that watch one metric; those that reckon have tests of their own."""
+    return {name: each for name, each in every_alarm.items() if "MetricName" in each}
 
 
 @pytest.fixture
@@ -149,7 +157,8 @@ def entry(page: str) -> str:
 
 def test_each_watches_a_series_that_exists(alarms: dict[str, Any]) -> None:
     for name, alarm in alarms.items():
-        assert set(dimensions(alarm)) == PUBLISHED[(alarm["Namespace"], alarm["MetricName"])], name
+        of_a_version = " of a version" if name.endswith("ReleaseAlarm") else ""
+        assert set(dimensions(alarm)) == PUBLISHED[(alarm["Namespace"], alarm["MetricName"] + of_a_version)], name
 
 
 def test_each_watches_a_resource_of_this_stack(alarms: dict[str, Any], resources: dict[str, Any]) -> None:
@@ -289,7 +298,10 @@ def test_opscenter_is_used_where_there_is_one_and_it_is_wanted(template: dict[st
     assert template["Parameters"]["OpsItems"]["Default"] == "on"
 
 
-def test_each_names_its_page_and_every_page_has_its_alarm(alarms: dict[str, Any], composites: dict[str, Any]) -> None:
+def test_each_names_its_page_and_every_page_has_its_alarm(
+    every_alarm: dict[str, Any], composites: dict[str, Any]
+) -> None:
+    alarms = every_alarm
     pages = re.findall(r"^### ([a-z-]+)$", RUNBOOK, re.MULTILINE)
     assert sorted(pages) == sorted({page_of(alarm) for alarm in (alarms | composites).values()})
 
@@ -370,7 +382,11 @@ def test_every_table_is_watched(alarms: dict[str, Any], resources: dict[str, Any
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
 def test_every_function_is_watched(alarms: dict[str, Any], function: str, metric: str) -> None:
     watched = [
-        a for a in alarms.values() if a["MetricName"] == metric and dimensions(a)["FunctionName"] == {"Ref": function}
+        a
+        for a in alarms.values()
+        if a["MetricName"] == metric
+        and dimensions(a)["FunctionName"] == {"Ref": function}
+        and "ExecutedVersion" not in dimensions(a)
     ]
     assert len(watched) == 1
 
@@ -512,3 +528,38 @@ def test_the_topic_is_encrypted_and_cloudwatch_may_use_its_key(resources: dict[s
     publishing = [s for s in statements if s["Principal"] == {"Service": "cloudwatch.amazonaws.com"}]
     assert publishing[0]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
     assert resources["AlarmMail"]["Condition"] == "AlarmsAreMailed"
+
+
+@pytest.mark.parametrize(("name", "channel"), [("CanaryAlarm", CHANNEL), ("KfCanaryAlarm", CUSTOMER_SERVICE)])
+def test_the_canary_is_stopped_by_the_share_that_it_misses_and_not_by_a_handful(
+    resources: dict[str, Any], name: str, channel: str
+) -> None:
+    assert resources[name]["Condition"] == "CanaryIsOn"
+    alarm = resources[name]["Properties"]
+    rate, *inputs = alarm["Metrics"]
+    assert rate == {"Id": "rate", "Expression": "IF(missed >= 5, 100 * share, 0)", "ReturnData": True}
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (20, "GreaterThanOrEqualToThreshold")
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert {each["Id"]: each["MetricStat"]["Stat"] for each in inputs} == {"missed": "Sum", "share": "Average"}
+    for each in inputs:
+        assert each["ReturnData"] is False
+        metric = each["MetricStat"]["Metric"]
+        assert (metric["Namespace"], metric["MetricName"]) == ("Frontdesk", "Missed")
+        assert {d["Name"]: d["Value"] for d in metric["Dimensions"]} == {"channel": channel, "variant": "canary"}
+        assert each["MetricStat"]["Period"] == 900
+    watching = resources["SweepFunction"]["Properties"]["Environment"]["Variables"]
+    assert {"Fn::If": ["CanaryIsOn", {"Ref": name}, ""]} in watching.values()
+
+
+def test_what_is_compared_is_written_with_the_variant_as_its_second_dimension(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    telemetry.emit_metrics(CHANNEL, {"Missed": [0]}, variant="canary", conversation="c" * 32)
+    line = json.loads(capsys.readouterr().out)
+    (written,) = line["_aws"]["CloudWatchMetrics"]
+    assert written["Dimensions"] == [["channel", "variant"]]
+    assert (line["variant"], line["conversation"]) == ("canary", "c" * 32)
+    telemetry.emit_metrics(CHANNEL, {"Answered": [1]})
+    line = json.loads(capsys.readouterr().out)
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["channel"]]
+    assert "conversation" not in line

@@ -134,6 +134,7 @@ def test_the_cost_is_made_of_all_functions_tables_and_queues(
     counted = {value for _, _, dimensions, _ in series(cost) for value in dimensions.values()}
     kinds = {"AWS::DynamoDB::Table": "${%s}", "AWS::Lambda::Function": "${%s}"}
     expected = {kinds[each["Type"]] % name for name, each in resources.items() if each["Type"] in kinds}
+    expected -= {"${ReleaseFunction}"}  # some seconds a release are no cost to look at
     assert expected <= counted
     assert {f"${{{queue}.QueueName}}" for queue in ("Inbox", "Pulls", "TicketQueue")} <= counted
     (compute,) = [entry["expression"] for entry in expressions(cost) if entry["label"] == "Lambda"]

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "permissions"
 HOLDERS = {"AWS::IAM::Role", "AWS::IAM::Policy"}
-# Who may take on a role: the service that runs the function, and the one that starts it.
-TRUSTED = {"lambda.amazonaws.com", "scheduler.amazonaws.com"}
+# Who may take on a role: the service that runs the function, the one that starts it, and the one that shifts traffic.
+TRUSTED = {"lambda.amazonaws.com", "scheduler.amazonaws.com", "codedeploy.amazonaws.com"}
 # Where something may speak of everything, by logical id and Sid, and why.
 OF_EVERYTHING = {
     ("AlarmKey", "TheAccountAdministers"): "in a key's policy * is that key",
     ("AlarmKey", "CloudWatchPublishes"): "in a key's policy * is that key",
+    ("ReleaseRole", "FindVersion"): "CodeDeploy knows no resources for these two, which read",
     ("EgressPolicy", "ManageNetworkInterfaces"): "EC2 lists interfaces and subnets for * only, and Lambda names none",
     ("S3Endpoint", "ThisAccountAlone"): "an endpoint narrows what roles allow, here to this account",
     ("DynamoDbEndpoint", "ThisAccountAlone"): "an endpoint narrows what roles allow, here to this account",

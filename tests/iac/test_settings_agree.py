@@ -27,6 +27,7 @@ READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "AuditorFunction": settings.AuditorSettings.read,
     "ReviewerFunction": settings.ReviewerSettings.read,
     "DoctorFunction": settings.DoctorSettings.read,
+    "ReleaseFunction": settings.ReleaseSettings.read,
 }
 # Read by telemetry in every function.
 EVERYWHERE = {"BUILD_ID", "POWERTOOLS_LOG_LEVEL"}
@@ -60,6 +61,8 @@ def environment(resources: dict[str, Any], function: str, parameters: Mapping[st
     def value(given: Any) -> str:
         if isinstance(given, str):
             return given
+        if "Fn::If" in given:  # whether there is a canary is the only question
+            return value(given["Fn::If"][1 if parameters["FastgptCanaryAppId"] else 2])
         if "Fn::GetAtt" in given:
             return f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{given['Fn::GetAtt'][0]}"
         if given["Ref"] in parameters:
@@ -87,6 +90,8 @@ def environment(resources: dict[str, Any], function: str, parameters: Mapping[st
         {"SatisfactionChannels": "wecom_app,wecom_kf"},
         {"TicketWebhookUrl": "https://tickets.example:8443/frontdesk/new"},
         {"FastgptLiteAppId": "fedcba9876543210fedcba98"},
+        {"ReleaseCheckUser": "lin.mei-2@example"},
+        {"FastgptCanaryAppId": "fedcba9876543210fedcba98"},
     ],
     ids=str,
 )
@@ -115,6 +120,8 @@ def test_every_function_starts_with_what_the_template_allows(
         ("TicketWebhookUrl", "https://tickets.example/new?key=secret"),
         ("TicketWebhookUrl", "tickets.example"),
         ("FastgptLiteAppId", "lite"),
+        ("ReleaseCheckUser", "zhou.min|he.yun"),
+        ("GradualDeployment", "yes"),
         ("WecomKfToken", "a token"),
         ("WecomKfEncodingAesKey", "short"),
     ],
@@ -122,7 +129,10 @@ def test_every_function_starts_with_what_the_template_allows(
 def test_what_a_function_would_stumble_over_is_refused_before_it_is_deployed(
     source: dict[str, Any], name: str, value: str
 ) -> None:
-    assert not re.fullmatch(source["Parameters"][name]["AllowedPattern"], value)
+    definition = source["Parameters"][name]
+    fits = re.fullmatch(definition["AllowedPattern"], value) if "AllowedPattern" in definition else None
+    assert not fits
+    assert value not in definition.get("AllowedValues", [])
 
 
 @pytest.mark.parametrize("function", READERS)

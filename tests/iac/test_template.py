@@ -29,7 +29,10 @@ FUNCTIONS = (
     "AuditorFunction",
     "ReviewerFunction",
     "DoctorFunction",
+    "ReleaseFunction",
 )
+# Those that CodeDeploy shifts traffic to: not the one who tries, nor the one whom only an operator calls.
+SHIFTED = tuple(name for name in FUNCTIONS if name not in {"ReleaseFunction", "DoctorFunction"})
 # SAM writes these, with the partition it was run for.
 SCHEDULE_ROLES = ("EveryMinuteRole", "DailyRole")
 STACK_NAME = 32  # characters
@@ -82,6 +85,8 @@ def longest(value: Any, resources: dict[str, Any], parameters: dict[str, Any]) -
     if "Fn::GetAtt" in value:  # a secret's ARN, in the longest of partitions and regions
         arn = "arn:aws-cn:secretsmanager:cn-northwest-1:123456789012:secret:-abcdefghijkl-abcdef"
         return len(arn) + len(value["Fn::GetAtt"][0])
+    if "Fn::If" in value:
+        return max(longest(each, resources, parameters) for each in value["Fn::If"][1:])
     name = value["Ref"]
     if name in parameters:
         return longest_of(name, parameters[name])
@@ -149,6 +154,8 @@ def named(resource: Any) -> str:
     """Return a policy's resource in short: logical ids, or the text of its `Fn::Sub`."""
     if isinstance(resource, list):
         return " ".join(named(each) for each in resource)
+    if isinstance(resource, str):
+        return resource
     if "Fn::Sub" in resource:
         return str(resource["Fn::Sub"])
     return str(resource["Ref"] if "Ref" in resource else resource["Fn::GetAtt"][0])
@@ -168,10 +175,14 @@ def waits_for(resources: dict[str, Any], name: str) -> set[str]:
     waiting = [name]
     while waiting:
         each = resources[waiting.pop()]
-        nodes = [node for node in walk(each.get("Properties", {})) if isinstance(node, dict)]
+        parts = [each.get("Properties", {}), each.get("UpdatePolicy", {})]
+        nodes = [node for node in walk(parts) if isinstance(node, dict)]
         needs = set(listed(each.get("DependsOn", [])))
         needs |= {node["Ref"] for node in nodes if "Ref" in node}
         needs |= {node["Fn::GetAtt"][0] for node in nodes if "Fn::GetAtt" in node}
+        needs |= {
+            text for node in nodes if "Fn::Sub" in node for text in re.findall(r"\$\{(\w+)", str(node["Fn::Sub"]))
+        }
         new = (needs & set(resources)) - found
         found |= new
         waiting += new
@@ -284,7 +295,7 @@ class TestQueues:
 
 
 class TestFunctions:
-    def test_there_are_ten(self, resources: dict[str, Any]) -> None:
+    def test_there_are_eleven(self, resources: dict[str, Any]) -> None:
         assert set(of_type(resources, "AWS::Lambda::Function")) == set(FUNCTIONS)
 
     @pytest.mark.parametrize("function", FUNCTIONS)

@@ -101,7 +101,8 @@ def test_the_fixed_part_is_counted_from_the_template():
 
     fixed = fixed_month(template, sweep_s=0.5)
 
-    kinds = [each["Type"] for each in template["Resources"].values()]
+    # What has a condition is not there by default.
+    kinds = [each["Type"] for each in template["Resources"].values() if "Condition" not in each]
     assert fixed["alarms"] == kinds.count("AWS::CloudWatch::Alarm") > 0
     assert fixed["secrets"] == kinds.count("AWS::SecretsManager::Secret") > 0
     # The sweep and the archiver come by the minute; collector, responder and tickets wait at queues.

@@ -242,6 +242,8 @@ class TestTelemetry:
             "NewStateValue",
             "AlarmName",
             "AlarmDescription",
+            "DeploymentId",
+            "LifecycleEventHookExecutionId",
         }
         written = set(re.findall(r'"((?:[A-Z][a-z]+)+)"', handlers)) - others
         # What happens beside a message's result is counted where it happens.

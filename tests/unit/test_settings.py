@@ -18,6 +18,8 @@ from frontdesk.settings import (
     CallbackSettings,
     CollectorSecrets,
     CollectorSettings,
+    ReleaseSecrets,
+    ReleaseSettings,
     ResponderSecrets,
     ResponderSettings,
     ReviewerSettings,
@@ -103,6 +105,7 @@ SWEEPER = {
     "INBOX_URL": CALLBACK["INBOX_URL"],
     "PULLS_URL": CALLBACK["PULLS_URL"],
     "TICKETS_URL": RESPONDER["TICKETS_URL"],
+    "LEDGER_TABLE": "ledger",
 }
 TICKETS = {
     "WECOM_CORP_ID": "ww0a1b2c3d4e5f6a7b",
@@ -141,6 +144,13 @@ REVIEWER = {
     "RULES_BUCKET": "rules",
     "REVIEW_SAMPLE_PERCENT": "100",
 }
+RELEASE = {
+    "WECOM_CORP_ID": "ww0a1b2c3d4e5f6a7b",
+    "WECOM_AGENT_ID": "1000002",
+    "AWS_REGION": "us-east-1",
+    "WECOM_SECRET_ARN": SECRET_ARN,
+    "RELEASE_CHECK_USER": "lin.mei",
+}
 WECOM = {"WECOM_SECRET": "an-invented-secret", "WECOM_TOKEN": "QDG6eK", "WECOM_ENCODING_AES_KEY": AES_KEY}
 IDENTITY = {"CONVERSATION_KEY": "k" * 32}
 FASTGPT = {"FASTGPT_API_KEY": "fastgpt-an-invented-key"}
@@ -166,6 +176,7 @@ READERS = [
     (ArchiverStreamSettings.read, STREAM, set()),
     (AuditorSettings.read, AUDITOR, set()),
     (ReviewerSettings.read, REVIEWER, set()),
+    (ReleaseSettings.read, RELEASE, {"RELEASE_CHECK_USER"}),
 ]
 
 
@@ -337,17 +348,17 @@ class TestEnvironment:
 class TestSecrets:
     def test_the_callbacks_are_read(self):
         secrets = CallbackSecrets.read(WECOM, IDENTITY)
-        assert (secrets.token, secrets.encoding_aes_key, secrets.conversation_key) == ("QDG6eK", AES_KEY, "k" * 32)
+        assert (secrets.callbacks, secrets.conversation_key) == ((("QDG6eK", AES_KEY),), "k" * 32)
 
     def test_the_responders_are_read(self):
         secrets = ResponderSecrets.read(WECOM, FASTGPT)
         assert (secrets.wecom_secret, secrets.fastgpt_api_key) == ("an-invented-secret", "fastgpt-an-invented-key")
 
     def test_customer_service_uses_the_applications_unless_it_has_its_own(self):
-        secrets = CallbackSecrets.read(WECOM, IDENTITY)
-        assert (secrets.kf_token, secrets.kf_encoding_aes_key) == (secrets.token, secrets.encoding_aes_key)
+        assert CallbackSecrets.read(WECOM, IDENTITY).callbacks == (("QDG6eK", AES_KEY),)
         own = {"WECOM_KF_TOKEN": "kf", "WECOM_KF_ENCODING_AES_KEY": AES_KEY, "WECOM_KF_SECRET": "kf-secret"}
-        assert CallbackSecrets.read(WECOM | own, IDENTITY).kf_token == "kf"
+        assert CallbackSecrets.read(WECOM | own, IDENTITY).callbacks == (("QDG6eK", AES_KEY), ("kf", AES_KEY))
+        assert ReleaseSecrets.read(WECOM | own).callbacks == (("QDG6eK", AES_KEY), ("kf", AES_KEY))
         assert ResponderSecrets.read(WECOM | own, FASTGPT).own_kf_secret == "kf-secret"
         assert ResponderSecrets.read(WECOM, FASTGPT).own_kf_secret == ""
         assert CollectorSecrets.read(WECOM | own, IDENTITY).own_kf_secret == "kf-secret"
@@ -355,6 +366,17 @@ class TestSecrets:
     def test_a_callback_of_customer_services_own_is_whole(self):
         assert problems_of(CallbackSecrets.read, WECOM | {"WECOM_KF_TOKEN": "kf"}, IDENTITY) == [
             "WECOM_KF_ENCODING_AES_KEY (in the WeCom secret) is missing"
+        ]
+
+    def test_the_sweep_watches_a_canary_where_there_is_one(self):
+        assert SweeperSettings.read(SWEEPER).canary_alarms == ()
+        canary = {"CANARY_ALARM": "app", "CANARY_KF_ALARM": "kf", "FASTGPT_CANARY_APP_ID": "0123456789abcdef01234567"}
+        assert SweeperSettings.read(SWEEPER | canary).canary_alarms == ("app", "kf")
+
+    def test_a_release_is_tried_for_one_colleague(self):
+        assert ReleaseSettings.read(RELEASE).member == "lin.mei"
+        assert problems_of(ReleaseSettings.read, RELEASE | {"RELEASE_CHECK_USER": "lin.mei|he.yun"}) == [
+            "RELEASE_CHECK_USER must be one user id"
         ]
 
     def test_the_ticket_systems_are_read(self):

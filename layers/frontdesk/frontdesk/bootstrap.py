@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from frontdesk.protection.rules import CurrentRules
     from frontdesk.protection.sealing import Keyring
     from frontdesk.records import SealedSession, TicketRequest
+    from frontdesk.rehearsal import Rehearsal
     from frontdesk.settings import (
         CollectorSettings,
         DoctorSettings,
@@ -50,11 +51,13 @@ if TYPE_CHECKING:
     )
     from frontdesk.storage.allowance import DynamoAllowance
     from frontdesk.storage.attendances import DynamoAttendances
+    from frontdesk.storage.canary import DynamoCanaryStops
     from frontdesk.storage.circuits import DynamoCircuits
     from frontdesk.storage.customer_keys import DynamoCustomerKeys
     from frontdesk.storage.duties import DynamoDuties
     from frontdesk.storage.inbox_writer import SqsInboxWriter
     from frontdesk.storage.ledger import DynamoLedger
+    from frontdesk.storage.releases import CodeDeployReleases
     from frontdesk.storage.sessions import DynamoSessions
     from frontdesk.storage.signed import JsonService
     from frontdesk.storage.ticket_requests import SqsTicketRequests
@@ -112,12 +115,9 @@ def reception() -> Reception:
         # A table that cannot be reached must not close the door; whoever opens the message checks again.
         _log.warning("keyring not checked", exc_info=error, extra={"code": error.code})
     sqs = queue_service(settings.inbox_url, region=settings.region, credentials=credentials, http=http)
-    callbacks = dict.fromkeys(
-        [(secrets.token, secrets.encoding_aes_key), (secrets.kf_token, secrets.kf_encoding_aes_key)]
-    )
     envelopes = [
         Envelope(token=token, encoding_aes_key=key, receive_id=settings.corp_id, clock=time.time)
-        for token, key in callbacks
+        for token, key in secrets.callbacks
     ]
     pseudonyms = Pseudonyms(secrets.conversation_key)
     return Reception(
@@ -204,6 +204,7 @@ def sweeper() -> Sweeping:
     from frontdesk.storage import aws
     from frontdesk.storage.accounts import DynamoAccounts
     from frontdesk.storage.attendances import DynamoDueAttendances
+    from frontdesk.storage.canary import AlarmedCanary, DynamoCanaryStops, cloudwatch
     from frontdesk.storage.inbox_writer import SqsInboxWriter
     from frontdesk.storage.pull_records import SqsPulls
     from frontdesk.storage.ticket_requests import SqsTicketOffers
@@ -211,6 +212,12 @@ def sweeper() -> Sweeping:
 
     settings = SweeperSettings.read(os.environ)
     dynamodb, sqs = aws.dynamodb(), aws.sqs()
+    canary = None
+    if settings.canary_alarms:
+        stops = DynamoCanaryStops(dynamodb, settings.ledger_table)
+        canary = AlarmedCanary(
+            cloudwatch(), stops, alarms=settings.canary_alarms, app_id=settings.canary_app_id, clock=time.time
+        )
     return Sweeping(
         accounts=DynamoAccounts(dynamodb, settings.accounts_table),
         pulls=SqsPulls(sqs, settings.pulls_url),
@@ -219,6 +226,7 @@ def sweeper() -> Sweeping:
         tickets=DynamoTicketsToOffer(dynamodb, settings.tickets_table, offer_index=settings.tickets_offer_index),
         offers=SqsTicketOffers(sqs, settings.tickets_url),
         hours=_hours(settings.business_hours),
+        canary=canary,
     )
 
 
@@ -277,7 +285,7 @@ def responder() -> Responder:
         clock=time.time,
         monotonic=time.monotonic,
     )
-    ladder = _ladder(settings, secrets, stores.circuits)
+    ladder = _ladder(settings, secrets, stores)
     answering = Answering(
         sessions=stores.sessions,
         ledger=stores.ledger,
@@ -313,6 +321,7 @@ class _Stores:
     inbox: SqsInboxWriter
     tokens: DynamoTokenStore
     circuits: DynamoCircuits
+    canary_stops: DynamoCanaryStops
 
     @classmethod
     def open(cls, settings: ResponderSettings, keyring: Keyring) -> _Stores:
@@ -321,6 +330,7 @@ class _Stores:
         from frontdesk.storage.allowance import DynamoAllowance
         from frontdesk.storage.attendances import DynamoAttendances
         from frontdesk.storage.audit import DynamoAudit
+        from frontdesk.storage.canary import DynamoCanaryStops
         from frontdesk.storage.circuits import DynamoCircuits
         from frontdesk.storage.customer_keys import DynamoCustomerKeys
         from frontdesk.storage.duties import DynamoDuties
@@ -347,6 +357,7 @@ class _Stores:
             inbox=SqsInboxWriter(sqs, settings.inbox_url, seals=keyring),
             tokens=DynamoTokenStore(dynamodb, settings.ledger_table, seals=keyring),
             circuits=DynamoCircuits(aws.dynamodb_at_once(), settings.ledger_table),
+            canary_stops=DynamoCanaryStops(aws.dynamodb_at_once(), settings.ledger_table),
         )
 
 
@@ -461,12 +472,13 @@ def _endpoints(
     return [(rung, base_url, app_id, api_key) for rung, base_url, app_id, api_key in given if app_id and api_key]
 
 
-def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, circuits: DynamoCircuits) -> Ladder:
+def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, stores: _Stores) -> Ladder:
     """Return the endpoints of the model in their order, each with what is known of it."""
     from concurrent.futures import ThreadPoolExecutor
 
     from frontdesk import telemetry
     from frontdesk.fastgpt.breaker import Breaker
+    from frontdesk.fastgpt.canary import CanaryStop
     from frontdesk.fastgpt.client import FastGptClient
     from frontdesk.fastgpt.ladder import SILENCE_ABOVE_S, Endpoint, Ladder
     from frontdesk.fastgpt.transport import SILENCE_S
@@ -486,7 +498,7 @@ def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, circuits: Dy
         client = FastGptClient(base_url=base_url, api_key=api_key, app_id=app_id, silence_s=silence_s)
         breaker = Breaker(
             rung,
-            circuits=circuits,
+            circuits=stores.circuits,
             probe=client.probe,
             on_opened=partial(happened, "opened"),
             submit=background.submit,
@@ -499,6 +511,7 @@ def _ladder(settings: ResponderSettings, secrets: ResponderSecrets, circuits: Dy
         endpoints,
         approved=_approved_answers(settings.rules_bucket),
         canary_percent=ladder.canary_percent,
+        canary_stopped=CanaryStop(stores.canary_stops, ladder.canary_app_id, clock=time.monotonic),
         hedge_after_s=ladder.hedge_after_s,
         happened=happened,
     )
@@ -799,3 +812,40 @@ def doctor(*, ask: bool) -> list[Checkup]:
         examine = partial(checkup.examine, client, rung, ask=ask)
         checkups.append(Checkup(checkup.NAMES, examine, limit_s=_CHECKUP_S, about=rung))
     return checkups
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The use case of a release's hook, and CodeDeploy, which asks for it and waits for the outcome."""
+
+    rehearsal: Rehearsal
+    deployments: CodeDeployReleases
+
+
+@cache
+def releases() -> Releases:
+    """Return what tries new versions, secrets read; raises `FrontdeskError`."""
+    from frontdesk.channels.envelope_writer import EnvelopeWriter
+    from frontdesk.rehearsal import Rehearsal
+    from frontdesk.settings import ReleaseSecrets, ReleaseSettings
+    from frontdesk.storage import releases as aws
+    from frontdesk.storage.inbox import encode_bare
+    from frontdesk.storage.secrets import read_secret
+
+    settings = ReleaseSettings.read(os.environ)
+    vault = _vault(settings.wecom_secret_arn, settings.region)
+    secrets = ReleaseSecrets.read(read_secret(vault, settings.wecom_secret_arn, "WeCom"))
+    return Releases(
+        rehearsal=Rehearsal(
+            versions=aws.LambdaVersions(aws.lambda_()),
+            writers=[
+                EnvelopeWriter(token=token, encoding_aes_key=key, receive_id=settings.corp_id, clock=time.time)
+                for token, key in secrets.callbacks
+            ],
+            encode_due=encode_bare,
+            agent_id=settings.agent_id,
+            member=settings.member,
+            clock=time.time,
+        ),
+        deployments=aws.CodeDeployReleases(aws.codedeploy()),
+    )

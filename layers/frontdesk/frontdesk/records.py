@@ -1,4 +1,4 @@
-"""What is kept of a conversation: its sessions, their turns, and the replies that were given.
+"""What is kept of a conversation: its sessions, their turns, and the replies that were given; and what a release is.
 
 Plain frozen values, so that storage can write them down and read them without knowing what they are for.
 Times: ``…_at`` is epoch seconds, ``…_at_ms`` epoch milliseconds.
@@ -389,3 +389,20 @@ class Checked:
     code: str = ""
     about: str = ""
     seen: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One published version of a function, by the function's name and the version's number."""
+
+    function: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionAnswer:
+    """What a version returned, whether it failed instead, and the last of what it wrote to its log."""
+
+    value: Any
+    failed: bool
+    log: str

@@ -160,13 +160,10 @@ class CallbackSettings:
 class CallbackSecrets:
     """What the callback needs of the secrets: WeCom's Tokens and EncodingAESKeys, and the digest key.
 
-    Those of customer service are the application's where it has none of its own.
+    ``callbacks`` are pairs of the two: the application's, and that of customer service where it has one of its own.
     """
 
-    token: str
-    encoding_aes_key: str
-    kf_token: str
-    kf_encoding_aes_key: str
+    callbacks: tuple[tuple[str, str], ...]
     conversation_key: str
 
     @classmethod
@@ -174,18 +171,17 @@ class CallbackSecrets:
         """Return the secrets; raises `SettingsError`."""
         vendor = Reader(wecom, "in the WeCom secret")
         own = Reader(identity, "in the identity secret")
-        token, aes_key = _callback_token(vendor), _aes_key(vendor)
-        has_own = any(vendor.text(name, optional=True) for name in _KF_CALLBACK)
-        secrets = cls(
-            token=token,
-            encoding_aes_key=aes_key,
-            kf_token=_callback_token(vendor, _KF_CALLBACK[0]) if has_own else token,
-            kf_encoding_aes_key=_aes_key(vendor, _KF_CALLBACK[1]) if has_own else aes_key,
-            conversation_key=_conversation_key(own),
-        )
+        secrets = cls(callbacks=_callbacks(vendor), conversation_key=_conversation_key(own))
         vendor.problems.extend(own.problems)
         vendor.done()
         return secrets
+
+
+def _callbacks(reader: Reader) -> tuple[tuple[str, str], ...]:
+    callbacks = [(_callback_token(reader), _aes_key(reader))]
+    if any(reader.text(name, optional=True) for name in _KF_CALLBACK):
+        callbacks.append((_callback_token(reader, _KF_CALLBACK[0]), _aes_key(reader, _KF_CALLBACK[1])))
+    return tuple(dict.fromkeys(callbacks))
 
 
 def _callback_token(reader: Reader, name: str = "WECOM_TOKEN") -> str:
@@ -552,10 +548,13 @@ class SweeperSettings:
     pulls_url: str
     tickets_url: str
     business_hours: str
+    ledger_table: str
+    canary_alarms: tuple[str, ...]
+    canary_app_id: str
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
-        """Return the settings; raises `SettingsError`."""
+        """Return the settings, without alarms where there is no canary; raises `SettingsError`."""
         reader = Reader(environ)
         settings = cls(
             accounts_table=reader.text("ACCOUNTS_TABLE"),
@@ -567,6 +566,11 @@ class SweeperSettings:
             pulls_url=reader.url("PULLS_URL"),
             tickets_url=reader.url("TICKETS_URL"),
             business_hours=reader.text("BUSINESS_HOURS", optional=True),
+            ledger_table=reader.text("LEDGER_TABLE"),
+            canary_alarms=tuple(
+                filter(None, (reader.text(name, optional=True) for name in ("CANARY_ALARM", "CANARY_KF_ALARM")))
+            ),
+            canary_app_id=_optional(reader, "FASTGPT_CANARY_APP_ID", _fastgpt_app_id),
         )
         reader.done()
         return settings
@@ -806,6 +810,50 @@ _ALONE_LOCAL: Mapping[str, Callable[[Reader], object]] = {
     "SATISFACTION_CHANNELS": lambda reader: _words(reader, "SATISFACTION_CHANNELS", CHANNELS),
     "TICKET_WEBHOOK_URL": lambda reader: reader.url("TICKET_WEBHOOK_URL"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSettings:
+    """The environment of the function that tries a new version; an empty ``member`` stands for nobody."""
+
+    corp_id: str
+    agent_id: int
+    region: str
+    wecom_secret_arn: str
+    member: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings; raises `SettingsError`."""
+        reader = Reader(environ)
+        settings = cls(
+            corp_id=_corp_id(reader),
+            agent_id=_agent_id(reader),
+            region=reader.text("AWS_REGION"),
+            wecom_secret_arn=reader.text("WECOM_SECRET_ARN"),
+            member=_optional(reader, "RELEASE_CHECK_USER", _member),
+        )
+        reader.done()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSecrets:
+    """What that function signs with: pairs of Token and EncodingAESKey, the application's first."""
+
+    callbacks: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def read(cls, wecom: Mapping[str, str]) -> Self:
+        """Return the secrets; raises `SettingsError`."""
+        reader = Reader(wecom, "in the WeCom secret")
+        secrets = cls(callbacks=_callbacks(reader))
+        reader.done()
+        return secrets
+
+
+def _member(reader: Reader, name: str) -> str:
+    return reader.checked(name, "one user id", re.compile(r"[0-9A-Za-z_.@-]{1,64}").fullmatch)
 
 
 def _read_together(

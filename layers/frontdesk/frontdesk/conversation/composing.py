@@ -186,6 +186,7 @@ class Composer:
     def _rated(self, first: Inbound, session: Session, progress: Progress, deadline: float) -> Draft:
         session_id, chat_no, attempt_id = self._handover.rated(first)
         good = _item(first) == f"{RATING}good"
+        progress.variant = self._variant_of(first.conversation)
         progress.counted.append("SatisfactionGood" if good else "SatisfactionBad")
         progress.trail.add("rated", "customer", rating="good" if good else "bad", session=session_id)
         rated = session if session.session_id == session_id else self._sessions.get(first.conversation, session_id)

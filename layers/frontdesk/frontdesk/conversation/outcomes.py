@@ -49,7 +49,8 @@ class Outcome:
     endpoints gave the answer, "" where none did; ``variant`` which version of the app the customer's questions go to:
     primary or canary, "" where there is one version, or nothing was asked. ``served`` tells whether the customer was
     answered, honestly apologised to, or is with a person; ``None`` where nobody waits for an answer, where it is not
-    decided yet, and where the vendor alone takes no more messages.
+    decided yet, and where the vendor alone takes no more messages. ``confidence`` is
+    the answer's own.
     """
 
     received: Received
@@ -64,6 +65,7 @@ class Outcome:
     rung: str = ""
     variant: str = ""
     served: bool | None = None
+    confidence: float | None = None
 
     @property
     def handled(self) -> bool:
@@ -114,6 +116,7 @@ class Progress:
             rung=rung_of(self.reply.attempt_id) if self.reply else "",
             variant=self.variant,
             served=self._served(received, result),
+            confidence=self.reply.confidence if self.reply else None,
         )
 
     def _served(self, received: Received, result: Result) -> bool | None:

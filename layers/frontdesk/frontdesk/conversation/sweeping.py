@@ -1,7 +1,8 @@
 """Each minute, what nobody calls for: accounts whose notification got lost, moments that were waited for, and tickets.
 
-A sweep only puts into queues; those who read them do the work. It needs no key and sees no words. What it puts in twice
-is there once, or is found done by whoever takes it.
+It also stops the trial of a new version of the model's app when that does badly. Otherwise a sweep only puts into
+queues; those who read them do the work. It needs no key and sees no words. What it puts in twice is there once, or is
+found done by whoever takes it.
 """
 
 from __future__ import annotations
@@ -78,6 +79,13 @@ class BusinessHours(Protocol):
         """Return whether it is open at ``now`` (epoch seconds)."""
 
 
+class Canary(Protocol):
+    """The trial of a new version of the model's app. Raises `TransientError` when out of reach."""
+
+    def stop_if_alarmed(self) -> bool:
+        """Stop it when its alarm is up; return whether it was stopped just now."""
+
+
 @dataclass(slots=True)
 class Swept:
     """What one sweep put in: ``accounts``, ``attendances`` and ``tickets``, counted.
@@ -105,9 +113,10 @@ class Sweeping:
         tickets: TicketsToOffer,
         offers: Offers,
         hours: BusinessHours,
+        canary: Canary | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``clock`` returns epoch seconds."""
+        """``canary`` is none where no new version is tried; ``clock`` returns epoch seconds."""
         self._accounts = accounts
         self._pulls = pulls
         self._attendances = attendances
@@ -115,6 +124,7 @@ class Sweeping:
         self._tickets = tickets
         self._offers = offers
         self._hours = hours
+        self._canary = canary
         self._clock = clock
 
     def sweep(self, *, time_left: Callable[[], float]) -> Swept:
@@ -122,6 +132,7 @@ class Sweeping:
         now = self._clock()
         # Customers who wait for a person go before the accounts: those are there in case a notification got lost.
         parts: list[tuple[str, Callable[[float], Iterator[int]]]] = [
+            *([("canary", partial(self._watch, self._canary))] if self._canary else []),
             *(("attendances", partial(self._wake, shard)) for shard in range(self._attendances.shards)),
             ("accounts", self._pull),
             ("tickets", self._offer),
@@ -139,6 +150,11 @@ class Sweeping:
                 log.exception("part not swept", extra={"part": name})
                 swept.failed += 1
         return swept
+
+    def _watch(self, canary: Canary, _now: float) -> Iterator[int]:
+        if canary.stop_if_alarmed():
+            log.error("canary stopped", extra={"code": "canary_stopped"})
+        yield 0
 
     def _wake(self, shard: int, now: float) -> Iterator[int]:
         """Put in a chunk of what is due at a time, yielding how much it was."""

@@ -93,18 +93,21 @@ class Ladder:
         *,
         approved: Approved | None = None,
         canary_percent: float = 0,
+        canary_stopped: Callable[[], bool] = lambda: False,
         hedge_after_s: float = 0,
         happened: Callable[[str], None] = lambda _what: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``endpoints`` in the order in which they are asked. ``clock`` counts the seconds of deadlines.
 
-        The rung ``canary`` is asked for ``canary_percent`` of the customers only. ``hedge_after_s`` 0 gives no rivals.
+        The rung ``canary`` is asked for ``canary_percent`` of the customers only, and for none while
+        ``canary_stopped``. ``hedge_after_s`` 0 gives no rivals.
         ``happened`` hears of what people should know: ``met_open`` and ``out_of_points``.
         """
         self._endpoints = tuple(endpoints)
         self._approved = approved
         self._canary_percent = canary_percent if any(each.rung == CANARY for each in endpoints) else 0
+        self._canary_stopped = canary_stopped
         self._hedge_after_s = hedge_after_s
         self._racers = ThreadPoolExecutor(_MOST_RACERS, thread_name_prefix="race") if hedge_after_s else None
         self._happened = happened
@@ -115,7 +118,8 @@ class Ladder:
         """Return which version of the app the questions of ``conversation`` go to, "" where there is one version."""
         if not self._canary_percent:
             return ""
-        return CANARY if tries_canary(conversation, self._canary_percent) else PRIMARY
+        tries = tries_canary(conversation, self._canary_percent) and not self._canary_stopped()
+        return CANARY if tries else PRIMARY
 
     def ask(self, question: Question, *, deadline: float, on_first_words: Callable[[], None]) -> ModelAnswer:
         """Return the first answer that a rung gives.
