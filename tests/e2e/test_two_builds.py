@@ -62,10 +62,15 @@ def chats_of(fastgpt: httpx.Client, customer: str) -> list[str]:
     return [run["chatId"] for run in fastgpt.get("/runs").json()["runs"] if run["customUid"] == customer]
 
 
+def answers(wecom: Wecom, customer: str) -> list[str]:
+    """Return what ``customer`` read, but for the notice that an answer takes a little: a new version starts slowly."""
+    return [text for text in wecom.read(customer) if not text.startswith("正在为您查询")]
+
+
 def reads(wecom: Wecom, customer: str, count: int) -> list[str]:
     return wait_for(
         f"{customer} reads {count} message(s)",
-        lambda: texts if len(texts := wecom.read(customer)) >= count else None,
+        lambda: texts if len(texts := answers(wecom, customer)) >= count else None,
         seconds=120,
     )
 

@@ -28,6 +28,8 @@ TRUSTED = {"lambda.amazonaws.com", "scheduler.amazonaws.com", "codedeploy.amazon
 OF_EVERYTHING = {
     ("AlarmKey", "TheAccountAdministers"): "in a key's policy * is that key",
     ("AlarmKey", "CloudWatchPublishes"): "in a key's policy * is that key",
+    ("SweepRole", "ReadCanaryAlarm"): "CloudWatch is asked for a list of alarms as a whole, and it reads",
+    ("DeploymentRole", "ReadAlarms"): "CloudWatch is asked for a list of alarms as a whole, and it reads",
     ("ReleaseRole", "FindVersion"): "CodeDeploy knows no resources for these two, which read",
     ("EgressPolicy", "ManageNetworkInterfaces"): "EC2 lists interfaces and subnets for * only, and Lambda names none",
     ("S3Endpoint", "ThisAccountAlone"): "an endpoint narrows what roles allow, here to this account",
