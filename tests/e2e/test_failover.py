@@ -38,7 +38,7 @@ def _the_first_one_answers_again(wecom: Wecom, fastgpt: httpx.Client, standby: h
 
     def answered_by_the_first() -> bool:
         words = f"在吗 {next(_NUMBERS)}"
-        customer = f"quinn{next(_NUMBERS)}"
+        customer = f"wanda{next(_NUMBERS)}"
         wecom.says(customer, words)
         answer_to(wecom, customer)
         return bool(asked_by(fastgpt, words))
@@ -49,17 +49,17 @@ def _the_first_one_answers_again(wecom: Wecom, fastgpt: httpx.Client, standby: h
 def test_the_standby_answers_for_one_that_is_gone_and_knows_what_was_said(
     wecom: Wecom, fastgpt: httpx.Client, standby: httpx.Client
 ):
-    wecom.says("pia", "我叫小李")
-    answer_to(wecom, "pia")
+    wecom.says("ulla", "我叫小李")
+    answer_to(wecom, "ulla")
     fastgpt.post("/outage", json={"kind": "cut"}).raise_for_status()
 
-    wecom.says("pia", "我叫什么")
-    assert "小李" in answer_to(wecom, "pia", 2)[1]
+    wecom.says("ulla", "我叫什么")
+    assert "小李" in answer_to(wecom, "ulla", 2)[1]
     assert "我叫什么" in asked_by(standby, "我叫什么")
 
     fastgpt.delete("/outage")
-    wecom.says("pia", "我是谁")
-    assert "小李" in answer_to(wecom, "pia", 3)[2]
+    wecom.says("ulla", "我是谁")
+    assert "小李" in answer_to(wecom, "ulla", 3)[2]
 
 
 def test_an_approved_answer_is_given_when_no_fastgpt_answers(
@@ -70,7 +70,7 @@ def test_an_approved_answer_is_given_when_no_fastgpt_answers(
     for each in (fastgpt, standby):
         each.post("/outage", json={"kind": "503"}).raise_for_status()
 
-    wecom.says("rosa", "你们公司地址在哪里")
+    wecom.says("vera", "你们公司地址在哪里")
 
     # By a later attempt, where the responder had looked for the file less than half a minute before it was put.
-    wait_for("the approved answer is read", lambda: "杭州市西湖区某某路一号。" in wecom.read("rosa"), seconds=150)
+    wait_for("the approved answer is read", lambda: "杭州市西湖区某某路一号。" in wecom.read("vera"), seconds=150)

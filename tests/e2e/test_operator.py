@@ -47,7 +47,8 @@ def test_dead_letters_are_redriven_once_the_cause_is_mended_and_answered_once_an
     stack: LocalStack, aws: Aws, desk: Desk, wecom: Wecom, fastgpt: httpx.Client
 ):
     conversation = desk.conversation_of("wecom_app", "mira")
-    fault = {"kind": "status", "status": 503, "match": "米拉", "times": None}
+    # A busy chat is no reason to ask another FastGPT.
+    fault = {"kind": "error", "statusText": "chatIsGenerating", "match": "米拉", "times": None}
     fastgpt.post("/faults", json=fault).raise_for_status()
     fastgpt.post("/answers", json={"match": "米拉", "text": "米拉您好。"}).raise_for_status()
 
