@@ -108,7 +108,9 @@ BY_ITS_SERIES = {
     "ArchiverStreamDeadLettersAlarm": "the local AWS writes no stream of what time-to-live removed",
     "ArchiverStreamBehindAlarm": _OWN_AWS,
     **{name: _OWN_AWS for name in ALARMS if RESOURCES[name]["Properties"]["Namespace"] == "AWS/DynamoDB"},
-    **{name: _OWN_AWS for name in ALARMS if name.endswith(("NearTimeoutAlarm", "SlowAlarm"))},
+    **{name: _OWN_AWS for name in ALARMS if name.endswith(("NearTimeoutAlarm", "SlowAlarm", "ReleaseAlarm"))},
+    "CanaryAlarm": "no customer of this stack is the canary's, whose share is 0",
+    "KfCanaryAlarm": "no customer of this stack is the canary's, whose share is 0",
     **{
         name: "a failing or throttled function is the same series for each; one is raised by its cause"
         for name in ALARMS
