@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _WITH_SOCKETS = tuple(Path(__file__).parent / suite for suite in ("integration", "e2e", "chaos"))
 _DEPLOYED = "e2e"
 _LONGEST = (_DEPLOYED, "packaging", "chaos", "integration", "property")
+_LAST = ("test_fire_drill.py", "test_release.py", "test_two_builds.py")
 _LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 # Every name that a function, a client library or the local run reads: a developer's own must not reach a test.
 _SCRUBBED = (
@@ -104,13 +105,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the suites that take longest begin first, so that no process waits for another one at the end.
 
-    The order within a suite is left as it is.
+    The tests of the deployed stack change what all of them share, its clock-driven runs and its release above all. They
+    keep their order, and those that run everything, or deploy again, come last. All others keep the order they have.
     """
-    items.sort(key=lambda item: _LONGEST.index(_suite(item)) if _suite(item) in _LONGEST else len(_LONGEST))
+    items.sort(key=_place)
 
 
-def _suite(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).parts[0]
+def _place(item: pytest.Item) -> tuple[int, int, str, int]:
+    suite, *_, file = item.path.relative_to(Path(__file__).parent).parts
+    rank = _LONGEST.index(suite) if suite in _LONGEST else len(_LONGEST)
+    if suite != _DEPLOYED:
+        return rank, 0, "", 0
+    return rank, _LAST.index(file) if file in _LAST else -1, file, item.location[1] or 0
 
 
 @pytest.hookimpl(tryfirst=True)
