@@ -33,7 +33,7 @@ SCRIPT = Script(tuple(f"问题 {number}" for number in range(6)), FOR_MUCH, (NOT
 # What is expected comes in a few milliseconds. What must not come is waited for a little longer, and in vain.
 PATIENT = Limits(answer_s=8, settle_s=0.1, welcome_s=8, sweep_s=8)
 HASTY = Limits(answer_s=0.5, settle_s=1.0, welcome_s=0.5, sweep_s=0.4)
-AT_ONCE = 8
+AT_ONCE = 4
 EVERYTHING = "everything"
 
 # Each check with bots that fail it, and the words by which it says so.
