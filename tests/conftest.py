@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _WITH_SOCKETS = tuple(Path(__file__).parent / suite for suite in ("integration", "e2e", "chaos"))
 _DEPLOYED = "e2e"
 _LONGEST = (_DEPLOYED, "packaging", "chaos", "integration", "property")
+_FIRST = "test_main_job.py"  # its first test starts the stack's processes
 _LAST = ("test_fire_drill.py", "test_release.py", "test_two_builds.py")
 _LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 # Every name that a function, a client library or the local run reads: a developer's own must not reach a test.
@@ -116,7 +117,8 @@ def _place(item: pytest.Item) -> tuple[int, int, str, int]:
     rank = _LONGEST.index(suite) if suite in _LONGEST else len(_LONGEST)
     if suite != _DEPLOYED:
         return rank, 0, "", 0
-    return rank, _LAST.index(file) if file in _LAST else -1, file, item.location[1] or 0
+    among = -2 if file == _FIRST else _LAST.index(file) if file in _LAST else -1
+    return rank, among, file, item.location[1] or 0
 
 
 @pytest.hookimpl(tryfirst=True)
